@@ -1,0 +1,2 @@
+//! bench-serve.
+fn main() {}

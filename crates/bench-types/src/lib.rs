@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod outcome;
+mod record;
+mod request;
+mod run;
+mod time;
+mod timeline;
+
+pub use outcome::{Failure, FailureClass, Finish, Outcome, TimeoutPhase};
+pub use record::{ReceiveCounts, RequestRecord, ServerTimings, TokenSource, Transcript};
+pub use request::{Conversation, Prompt, Sampling, Turn};
+pub use run::{LagSummary, ReceiveClock, RunEnd, RunFacts, WorkerFacts};
+pub use time::Nanos;
+pub use timeline::{Mark, MarkKind, Timeline};

@@ -1,0 +1,90 @@
+use serde::{Deserialize, Serialize};
+
+use crate::Nanos;
+
+/// Which clock stamped what was received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiveClock {
+    /// Every stamp is the kernel's receive time.
+    Kernel,
+    /// Some are the kernel's, some were taken in user space.
+    Mixed,
+    /// Every stamp was taken in user space, at the read.
+    #[default]
+    User,
+}
+
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunEnd {
+    /// Every request of the plan was sent and ended.
+    #[default]
+    Complete,
+    /// The user stopped it: the results are partial.
+    Interrupted,
+}
+
+/// A distribution of delays boiled down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LagSummary {
+    /// Number of samples.
+    pub count: u64,
+    /// Median.
+    pub p50: Nanos,
+    /// 99th percentile.
+    pub p99: Nanos,
+    /// Largest.
+    pub max: Nanos,
+}
+
+/// What one worker thread of the client did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerFacts {
+    /// Requests it sent.
+    pub requests: u64,
+    /// CPU time its thread used during the run.
+    pub cpu: Nanos,
+    /// Wall time between the run's start and the worker's end.
+    pub wall: Nanos,
+    /// The most connections it had open at once.
+    pub peak_connections: u32,
+}
+
+impl WorkerFacts {
+    /// Share of one core that the worker used, 0 to 1.
+    pub fn cpu_share(&self) -> f64 {
+        if self.wall == Nanos::ZERO {
+            return 0.0;
+        }
+        self.cpu.as_secs_f64() / self.wall.as_secs_f64()
+    }
+}
+
+/// Facts about a run that no single request knows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// Wall-clock time of the run's epoch, in seconds since 1970.
+    pub epoch_unix: f64,
+    /// The run's start on its own clock: schedule offset zero.
+    pub start: Nanos,
+    /// When the last request ended.
+    pub end: Nanos,
+    /// How it ended.
+    pub ended: RunEnd,
+    /// Requests in the plan, sent or not.
+    pub planned: u64,
+    /// One entry per worker thread.
+    pub workers: Vec<WorkerFacts>,
+    /// Delay from the kernel's receive stamp to the read in user space.
+    pub read_lag: LagSummary,
+    /// Times the wall clock stepped by more than a millisecond during the run; reads near a
+    /// step are stamped in user space.
+    pub clock_steps: u32,
+    /// Whether requests went out as early as slots allowed (no rate), so that lateness
+    /// against the schedule says nothing about the client.
+    pub unpaced: bool,
+    /// The target is the built-in simulated server.
+    pub simulated: bool,
+}
