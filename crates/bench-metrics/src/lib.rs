@@ -1,1 +1,20 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod audit;
+mod distribution;
+mod error;
+mod metric;
+mod peak;
+mod slo;
+mod summary;
+
+pub use audit::{LimitReason, SelfAudit, WorkerAudit};
+pub use distribution::{Distribution, Percentile, parse_percentiles};
+pub use error::MetricsError;
+pub use metric::{Convention, METRICS, Metric, Unit, parse_metrics};
+pub use peak::Peak;
+pub use slo::{Goodput, Slo};
+pub use summary::{
+    Counts, FailureCount, SourceCount, Stalls, Summary, SummaryOptions, Throughput, TokenTotals,
+    View,
+};

@@ -1,0 +1,108 @@
+use thiserror::Error;
+
+/// Why a choice of metrics, percentiles or objectives cannot be used.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum MetricsError {
+    /// No metric of that name exists.
+    #[error("unknown metric '{name}'{}; choose from {choices}", did_you_mean(.suggestion))]
+    UnknownMetric {
+        /// What was asked for.
+        name: String,
+        /// The name that looks most like it.
+        suggestion: Option<&'static str>,
+        /// Every name that would do, separated by commas.
+        choices: String,
+    },
+    /// A percentile is no number from 0 to 100.
+    #[error("'{text}' is not a percentile; give numbers from 0 to 100 such as 50,90,99.9")]
+    Percentile {
+        /// What was given.
+        text: String,
+    },
+    /// An objective does not have the form `metric:milliseconds`.
+    #[error("'{text}' is not an objective; write metric:milliseconds, for example ttft:200")]
+    SloForm {
+        /// What was given.
+        text: String,
+    },
+    /// The limit of an objective is negative, infinite or no number.
+    #[error(
+        "the objective '{text}' has the limit '{limit}'; \
+         it must be a number of milliseconds, 0 or more"
+    )]
+    SloLimit {
+        /// The whole objective.
+        text: String,
+        /// Its limit.
+        limit: String,
+    },
+    /// A metric has two objectives.
+    #[error("two objectives for '{name}'; give each metric one limit")]
+    SloTwice {
+        /// The metric.
+        name: String,
+    },
+}
+
+fn did_you_mean(suggestion: &Option<&'static str>) -> String {
+    suggestion.map_or_else(String::new, |name| format!(", did you mean '{name}'?"))
+}
+
+impl MetricsError {
+    pub(crate) fn unknown(
+        name: &str,
+        choices: impl Iterator<Item = &'static str> + Clone,
+    ) -> MetricsError {
+        MetricsError::UnknownMetric {
+            name: name.to_owned(),
+            suggestion: nearest(name, choices.clone()),
+            choices: choices.collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+/// The choice that needs the fewest edits, if they are few for the length of the word.
+fn nearest(word: &str, choices: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    choices
+        .map(|choice| (edits(&word, choice), choice))
+        .min()
+        .filter(|&(edits, choice)| edits <= choice.len().max(3) / 3)
+        .map(|(_, choice)| choice)
+}
+
+/// Levenshtein distance in bytes.
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substitute = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_are_counted() {
+        assert_eq!(edits("", "abc"), 3);
+        assert_eq!(edits("kitten", "sitting"), 3);
+        assert_eq!(edits("ttft", "ttft"), 0);
+    }
+
+    #[test]
+    fn only_a_near_word_is_suggested() {
+        let choices = ["ttft", "tpot", "e2el"];
+        assert_eq!(nearest("TTFT", choices.into_iter()), Some("ttft"));
+        assert_eq!(nearest("ttf", choices.into_iter()), Some("ttft"));
+        assert_eq!(nearest("latency", choices.into_iter()), None);
+    }
+}

@@ -1,0 +1,164 @@
+use bench_types::{Nanos, RequestRecord};
+use serde::{Deserialize, Serialize};
+
+use crate::metric::{Convention, arrivals, last};
+
+/// The busiest moments of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Peak {
+    /// Most output tokens in one second.
+    pub output_tokens_per_s: f64,
+    /// Most requests under way at once.
+    pub concurrent_requests: u64,
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+impl Peak {
+    /// As `vllm bench serve` counts: seconds since the first request was sent; each chunk is
+    /// a token, and a request counts in every second it touches (so that the concurrency can
+    /// exceed what was ever under way at once). Completed requests only.
+    pub(crate) fn in_buckets(completed: &[&RequestRecord]) -> Peak {
+        let sent = completed.iter().filter_map(|record| record.timeline.sent);
+        let Some(start) = sent.min() else {
+            return Peak::default();
+        };
+        let bucket = |at: Nanos| (at.since(start).0 / SECOND) as usize;
+        let ends = completed
+            .iter()
+            .filter_map(|record| last(record, Convention::Vllm));
+        let buckets = ends.max().map_or(0, bucket) + 1;
+        let mut tokens = vec![0_u64; buckets];
+        let mut changes = vec![0_i64; buckets + 1];
+        for record in completed {
+            // Marks come in order, so the bucket is looked up again only when one is left.
+            let (mut index, mut border) = (0, Nanos::ZERO);
+            for mark in record.timeline.choices() {
+                if mark.at >= border {
+                    index = bucket(mark.at);
+                    border = Nanos(start.0.saturating_add((index as u64 + 1) * SECOND));
+                }
+                tokens[index] += 1;
+            }
+            if let (Some(sent), Some(end)) = (record.timeline.sent, last(record, Convention::Vllm))
+            {
+                changes[bucket(sent)] += 1;
+                changes[bucket(end.max(sent)) + 1] -= 1;
+            }
+        }
+        let concurrent = changes.iter().scan(0_i64, |level, change| {
+            *level += change;
+            Some(*level)
+        });
+        Peak {
+            output_tokens_per_s: tokens.into_iter().max().unwrap_or(0) as f64,
+            concurrent_requests: concurrent.max().unwrap_or(0).unsigned_abs(),
+        }
+    }
+
+    /// Exactly: the most tokens in any second `[t, t + 1 s)`, completed requests only, and
+    /// the most requests between `sent` (included) and `closed` (excluded), failed ones too.
+    pub(crate) fn exact(records: &[RequestRecord], completed: &[&RequestRecord]) -> Peak {
+        Peak {
+            output_tokens_per_s: busiest_second(completed) as f64,
+            concurrent_requests: most_at_once(records),
+        }
+    }
+}
+
+fn most_at_once(records: &[RequestRecord]) -> u64 {
+    let (mut starts, mut ends): (Vec<Nanos>, Vec<Nanos>) = records
+        .iter()
+        .filter_map(|record| Some((record.timeline.sent?, record.timeline.closed)))
+        .filter(|(sent, closed)| sent < closed)
+        .unzip();
+    starts.sort_unstable();
+    ends.sort_unstable();
+    let mut ended = 0;
+    let levels = starts.iter().enumerate().map(|(started, &start)| {
+        while ends[ended] <= start {
+            ended += 1;
+        }
+        (started + 1 - ended) as u64
+    });
+    levels.max().unwrap_or(0)
+}
+
+const BINS_PER_SECOND: usize = 256;
+const BIN: u64 = SECOND / BINS_PER_SECOND as u64;
+
+/// The most tokens in any `[t, t + 1 s)`.
+///
+/// Sorting every token of a long run would cost more than the rest of the summary, so the
+/// tokens are first counted in narrow bins. The best second that starts at the border of a
+/// bin is a lower bound, and all bins that a second starting inside a bin can touch are an
+/// upper bound; stamps are sorted only where the upper bound beats the lower one.
+fn busiest_second(completed: &[&RequestRecord]) -> u64 {
+    let first = |record: &&RequestRecord| arrivals(record).next().map(|arrival| arrival.at);
+    let last = |record: &&RequestRecord| record.timeline.choices().next_back().map(|mark| mark.at);
+    let (Some(start), Some(end)) = (
+        completed.iter().filter_map(first).min(),
+        completed.iter().filter_map(last).max(),
+    ) else {
+        return 0;
+    };
+    let top = end.since(start).0 / BIN;
+    // Stamps of different clocks may be out of order by a little: keep to the range.
+    let bin = |at: Nanos| (at.since(start).0 / BIN).min(top) as usize;
+    let mut bins = vec![0_u64; top as usize + 1];
+    for arrival in completed.iter().flat_map(|record| arrivals(record)) {
+        bins[bin(arrival.at)] += u64::from(arrival.tokens);
+    }
+    // before[i]: tokens in all bins below i; constant past the end.
+    let mut before = Vec::with_capacity(bins.len() + 1);
+    before.push(0);
+    before.extend(bins.iter().scan(0, |total, tokens| {
+        *total += tokens;
+        Some(*total)
+    }));
+    let before = |bin: usize| before[bin.min(bins.len())];
+
+    let aligned = (0..bins.len()).map(|bin| before(bin + BINS_PER_SECOND) - before(bin));
+    let mut best = aligned.max().unwrap_or(0);
+    let worth = |bin: usize, best: u64| {
+        bins[bin] > 0 && before(bin + BINS_PER_SECOND + 1) - before(bin) > best
+    };
+    let mut needed = vec![false; bins.len() + BINS_PER_SECOND];
+    for bin in (0..bins.len()).filter(|&bin| worth(bin, best)) {
+        needed[bin] = true;
+        needed[bin + BINS_PER_SECOND] = true;
+    }
+    let mut stamps: Vec<(Nanos, u16)> = completed
+        .iter()
+        .flat_map(|record| arrivals(record))
+        .filter(|arrival| arrival.tokens > 0 && needed[bin(arrival.at)])
+        .map(|arrival| (arrival.at, arrival.tokens))
+        .collect();
+    stamps.sort_unstable();
+
+    let border = |bin: usize| Nanos(start.0 + bin as u64 * BIN);
+    let from = |at: Nanos| stamps.partition_point(|&(stamp, _)| stamp < at);
+    for bin in 0..bins.len() {
+        if !worth(bin, best) {
+            continue;
+        }
+        // Of a second that starts at a stamp in this bin: what lies in the bins between is
+        // known; slide over the two bins at its ends.
+        let between = before(bin + BINS_PER_SECOND) - before(bin + 1);
+        let mut here = bins[bin];
+        let mut there = 0;
+        let mut entering = from(border(bin + BINS_PER_SECOND));
+        for &(at, tokens) in &stamps[from(border(bin))..from(border(bin + 1))] {
+            while let Some(&(next, more)) = stamps.get(entering) {
+                if next >= at + Nanos(SECOND) {
+                    break;
+                }
+                there += u64::from(more);
+                entering += 1;
+            }
+            best = best.max(here + between + there);
+            here -= u64::from(tokens);
+        }
+    }
+    best
+}
