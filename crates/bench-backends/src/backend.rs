@@ -1,0 +1,114 @@
+use bench_stream::SseEvent;
+use bench_types::{Failure, Finish, MarkKind, ServerTimings, TokenSource};
+use bytes::Bytes;
+
+use crate::{BackendError, Request};
+
+/// The wire protocol of a family of servers, without I/O.
+pub trait Backend: Send + Sync {
+    /// The name users choose it by.
+    fn name(&self) -> &'static str;
+
+    /// Other names it answers to.
+    fn aliases(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The route it posts to unless [`Request::path`] says otherwise.
+    fn default_path(&self) -> &'static str;
+
+    /// The HTTP request for `request`. Its URI is the path alone; the transport adds the
+    /// host.
+    ///
+    /// # Errors
+    /// [`BackendError`] if the protocol cannot express the request.
+    fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError>;
+
+    /// A decoder for the answer to one request.
+    fn decoder(&self) -> Box<dyn Decoder>;
+}
+
+/// Reads the answer to one request and judges it.
+pub trait Decoder: Send {
+    /// Reads one event and emits what it holds, in order. At most one chunk is emitted for
+    /// each choice in the event.
+    ///
+    /// # Errors
+    /// [`BackendError`] if the event does not follow the protocol; the answer has then
+    /// failed and the rest of it need not be read.
+    fn decode(
+        &mut self,
+        event: SseEvent<'_>,
+        emit: &mut dyn FnMut(StreamEvent<'_>),
+    ) -> Result<(), BackendError>;
+
+    /// Where the token counts of the chunks came from; [`TokenSource::Unknown`] if a chunk
+    /// with content had none.
+    fn chunk_tokens(&self) -> TokenSource;
+
+    /// The body is over: was the answer whole, and why did it end?
+    ///
+    /// # Errors
+    /// The [`Failure`] if it was not.
+    fn finish(&mut self, end: BodyEnd<'_>) -> Result<Finish, Failure>;
+}
+
+/// How the body of a response ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyEnd<'a> {
+    /// As HTTP says it should: last chunk, or Content-Length reached.
+    Complete,
+    /// Before that; the text says how.
+    Cut(&'a str),
+}
+
+/// What an event of the stream holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum StreamEvent<'a> {
+    /// A chunk with a choice.
+    Chunk {
+        /// Which of the answers it belongs to (`n` > 1), from 0.
+        choice: u32,
+        /// What it brought. If it brought several things at once, text counts for more
+        /// than a tool call, and that for more than reasoning.
+        kind: MarkKind,
+        /// The generated text: reasoning, answer and tool-call arguments in this order.
+        text: &'a str,
+        /// Tokens it brought, if the server says so.
+        tokens: Option<u32>,
+    },
+    /// The server's token counts so far; the last report holds the totals.
+    Usage {
+        /// Tokens of the prompt.
+        prompt: u32,
+        /// Tokens generated, of all choices if it is a report of its own.
+        completion: u32,
+        /// Prompt tokens taken from the prefix cache, if the server says so.
+        cached: Option<u32>,
+        /// The report came in a chunk without choices.
+        alone: bool,
+    },
+    /// The model that answers; emitted once.
+    Model(&'a str),
+    /// What the server says about its own times.
+    Timings(ServerTimings),
+    /// An error reported inside the stream. [`Decoder::finish`] fails because of it.
+    Error(&'a str),
+    /// The end marker.
+    Done,
+}
+
+impl StreamEvent<'_> {
+    /// The mark to set in the timeline, with its tokens; `None` if the event only adds to
+    /// what another one marks.
+    #[inline]
+    pub fn mark(&self) -> Option<(MarkKind, Option<u32>)> {
+        match self {
+            StreamEvent::Chunk { kind, tokens, .. } => Some((*kind, *tokens)),
+            StreamEvent::Usage { alone: true, .. } => Some((MarkKind::Usage, None)),
+            StreamEvent::Done => Some((MarkKind::Done, None)),
+            _ => None,
+        }
+    }
+}

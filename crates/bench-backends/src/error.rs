@@ -1,0 +1,84 @@
+use bench_types::Failure;
+use thiserror::Error;
+
+/// Most bytes of server output quoted in an error.
+const EXCERPT: usize = 200;
+
+/// A request that cannot be expressed, an answer that cannot be understood, or a backend
+/// that does not exist.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// There is no backend of that name.
+    #[error("there is no backend `{name}`{hint}; the backends are: {known}")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// A suggestion, or nothing.
+        hint: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The protocol does not take that kind of prompt.
+    #[error("backend `{backend}` cannot send {prompt}: {cure}")]
+    Prompt {
+        /// The backend.
+        backend: &'static str,
+        /// The kind of prompt.
+        prompt: &'static str,
+        /// What to do about it.
+        cure: &'static str,
+    },
+    /// The path is not the path of a URI.
+    #[error("`{path}` is no path of a URL: {source}")]
+    Path {
+        /// The path.
+        path: String,
+        /// Why not.
+        source: http::uri::InvalidUri,
+    },
+    /// The request id cannot be the value of a header.
+    #[error("request id `{id}` cannot be sent as a header: {source}")]
+    RequestId {
+        /// The id.
+        id: String,
+        /// Why not.
+        source: http::header::InvalidHeaderValue,
+    },
+    /// The body could not be serialized.
+    #[error("the request body cannot be written as JSON: {0}")]
+    Body(serde_json::Error),
+    /// An event of the answer is not what the protocol says.
+    #[error("malformed event: {source}: {excerpt}")]
+    Malformed {
+        /// The beginning of the event.
+        excerpt: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+impl BackendError {
+    pub(crate) fn malformed(data: &[u8], source: serde_json::Error) -> BackendError {
+        BackendError::Malformed {
+            excerpt: excerpt(data),
+            source,
+        }
+    }
+}
+
+impl From<BackendError> for Failure {
+    /// An answer that cannot be understood has failed with [`Failure::Protocol`].
+    fn from(error: BackendError) -> Failure {
+        Failure::Protocol(error.to_string())
+    }
+}
+
+/// The beginning of what a server sent, fit to be shown.
+pub(crate) fn excerpt(data: &[u8]) -> String {
+    let shown = String::from_utf8_lossy(&data[..data.len().min(EXCERPT)]).into_owned();
+    match data.len() > EXCERPT {
+        true => format!("{shown}..."),
+        false => shown,
+    }
+}

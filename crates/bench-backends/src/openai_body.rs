@@ -1,0 +1,127 @@
+//! The JSON body of the OpenAI-like routes.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{BackendError, Request};
+
+/// Writes a JSON object field by field, straight into the bytes to be sent.
+///
+/// The user's own fields win over those of the same name, so every key occurs once.
+pub(crate) struct Body<'a> {
+    bytes: Vec<u8>,
+    extra: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Body<'a> {
+    /// An object with the user's fields to come; `size` is a guess of its length in bytes.
+    pub(crate) fn new(extra: Option<&'a Map<String, Value>>, size: usize) -> Body<'a> {
+        let mut bytes = Vec::with_capacity(size);
+        bytes.push(b'{');
+        Body { bytes, extra }
+    }
+
+    /// Writes a field.
+    pub(crate) fn field(
+        &mut self,
+        name: &'static str,
+        value: &(impl Serialize + ?Sized),
+    ) -> Result<(), BackendError> {
+        if self.key(name) {
+            serde_json::to_writer(&mut self.bytes, value).map_err(BackendError::Body)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a field if there is a value.
+    pub(crate) fn optional(
+        &mut self,
+        name: &'static str,
+        value: Option<impl Serialize>,
+    ) -> Result<(), BackendError> {
+        match value {
+            Some(value) => self.field(name, &value),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a field whose value is JSON already.
+    pub(crate) fn raw(&mut self, name: &'static str, json: &str) {
+        if self.key(name) {
+            self.bytes.extend_from_slice(json.as_bytes());
+        }
+    }
+
+    /// The fields that the OpenAI-like routes have in common.
+    pub(crate) fn common(&mut self, request: &Request<'_>) -> Result<(), BackendError> {
+        let sampling = request.sampling;
+        self.optional("temperature", sampling.temperature)?;
+        self.optional("top_p", sampling.top_p)?;
+        self.optional("top_k", sampling.top_k)?;
+        self.optional("min_p", sampling.min_p)?;
+        self.optional("frequency_penalty", sampling.frequency_penalty)?;
+        self.optional("presence_penalty", sampling.presence_penalty)?;
+        self.optional("repetition_penalty", sampling.repetition_penalty)?;
+        self.optional("ignore_eos", request.ignore_eos.then_some(true))?;
+        self.raw("stream", "true");
+        match (request.include_usage, request.continuous_usage) {
+            (false, false) => {}
+            (true, false) => self.raw("stream_options", r#"{"include_usage":true}"#),
+            // Servers report continuous usage only if usage is asked for at all.
+            (_, true) => self.raw(
+                "stream_options",
+                r#"{"include_usage":true,"continuous_usage_stats":true}"#,
+            ),
+        }
+        Ok(())
+    }
+
+    /// The finished object.
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, BackendError> {
+        for (name, value) in self.extra.into_iter().flatten() {
+            self.separate();
+            serde_json::to_writer(&mut self.bytes, name).map_err(BackendError::Body)?;
+            self.bytes.push(b':');
+            serde_json::to_writer(&mut self.bytes, value).map_err(BackendError::Body)?;
+        }
+        self.bytes.push(b'}');
+        Ok(self.bytes)
+    }
+
+    /// Begins a field unless the user gives it.
+    fn key(&mut self, name: &'static str) -> bool {
+        if self.extra.is_some_and(|extra| extra.contains_key(name)) {
+            return false;
+        }
+        self.separate();
+        self.bytes.push(b'"');
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(b"\":");
+        true
+    }
+
+    fn separate(&mut self) {
+        if self.bytes.len() > 1 {
+            self.bytes.push(b',');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_fields_replace_and_no_key_occurs_twice() {
+        let extra: Value = serde_json::json!({"b": null, "z\"": [1]});
+        let mut body = Body::new(extra.as_object(), 0);
+        body.field("a", "x").expect("written");
+        body.field("b", &1).expect("written");
+        body.optional("c", None::<u32>).expect("written");
+        body.raw("d", "{}");
+        let text = String::from_utf8(body.finish().expect("written")).expect("UTF-8");
+        assert_eq!(text, r#"{"a":"x","d":{},"b":null,"z\"":[1]}"#);
+        let empty = Body::new(None, 0).finish().expect("written");
+        assert_eq!(empty, b"{}");
+    }
+}

@@ -1,0 +1,70 @@
+use bench_types::Prompt;
+use bytes::Bytes;
+
+use crate::openai_body::Body;
+use crate::openai_wire::OpenAiDecoder;
+use crate::{Backend, BackendError, Decoder, Request};
+
+/// Servers with OpenAI's `/v1/completions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenAiCompletions {
+    name: &'static str,
+    aliases: &'static [&'static str],
+}
+
+impl OpenAiCompletions {
+    /// vLLM.
+    pub const VLLM: OpenAiCompletions = OpenAiCompletions {
+        name: "vllm",
+        aliases: &[],
+    };
+
+    /// Any other server.
+    pub const OPENAI: OpenAiCompletions = OpenAiCompletions {
+        name: "openai",
+        aliases: &["openai-completions", "llama.cpp", "lmdeploy", "scalellm"],
+    };
+}
+
+impl Backend for OpenAiCompletions {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
+    }
+
+    fn default_path(&self) -> &'static str {
+        "/v1/completions"
+    }
+
+    fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
+        let size = match request.prompt {
+            Prompt::Text(text) => text.len() + text.len() / 8,
+            Prompt::TokenIds(ids) => ids.len() * 6,
+            Prompt::Chat(_) => 0,
+        };
+        let mut body = Body::new(request.extra_body, size + 512);
+        body.field("model", request.model)?;
+        match request.prompt {
+            Prompt::Text(text) => body.field("prompt", &**text)?,
+            Prompt::TokenIds(ids) => body.field("prompt", &**ids)?,
+            Prompt::Chat(_) => {
+                return Err(BackendError::Prompt {
+                    backend: self.name,
+                    prompt: "chat messages",
+                    cure: "use the backend `openai-chat`",
+                });
+            }
+        }
+        body.field("max_tokens", &request.max_output_tokens)?;
+        body.optional("logprobs", request.logprobs)?;
+        body.common(request)?;
+        request.post(self.default_path(), body.finish()?)
+    }
+
+    fn decoder(&self) -> Box<dyn Decoder> {
+        Box::new(OpenAiDecoder::default())
+    }
+}

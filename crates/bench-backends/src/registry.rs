@@ -1,0 +1,105 @@
+use crate::{Backend, BackendError, OpenAiChat, OpenAiCompletions};
+
+/// The backends there are. A new one is one line here.
+pub const BACKENDS: &[&dyn Backend] = &[
+    &OpenAiCompletions::VLLM,
+    &OpenAiCompletions::OPENAI,
+    &OpenAiChat,
+];
+
+/// The backend called `name`, by its name or an alias.
+///
+/// # Errors
+/// [`BackendError::Unknown`], with the names there are and the nearest one.
+pub fn backend(name: &str) -> Result<&'static dyn Backend, BackendError> {
+    let answers = |backend: &&&dyn Backend| names(**backend).any(|known| known == name);
+    BACKENDS
+        .iter()
+        .find(answers)
+        .copied()
+        .ok_or_else(|| unknown(name))
+}
+
+fn names(backend: &dyn Backend) -> impl Iterator<Item = &'static str> {
+    std::iter::once(backend.name()).chain(backend.aliases().iter().copied())
+}
+
+fn unknown(name: &str) -> BackendError {
+    let nearest = BACKENDS
+        .iter()
+        .flat_map(|backend| names(*backend))
+        .map(|known| (distance(name, known), known))
+        .min();
+    let hint = match nearest {
+        Some((steps, known)) if steps <= known.len().div_ceil(3) => {
+            format!(", did you mean `{known}`?")
+        }
+        _ => String::new(),
+    };
+    let known = BACKENDS
+        .iter()
+        .map(|backend| match backend.aliases() {
+            [] => backend.name().to_owned(),
+            aliases => format!("{} (also {})", backend.name(), aliases.join(", ")),
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    BackendError::Unknown {
+        name: name.to_owned(),
+        hint,
+        known,
+    }
+}
+
+/// Edit distance (Levenshtein), ignoring ASCII case.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(!from.eq_ignore_ascii_case(to));
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_and_alias_is_unique_and_found() {
+        let mut all: Vec<&str> = BACKENDS.iter().flat_map(|b| names(*b)).collect();
+        for name in &all {
+            let found = backend(name).expect("known");
+            assert!(names(found).any(|known| known == *name));
+        }
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        let text = |name| match backend(name) {
+            Ok(found) => panic!("{name} found {}", found.name()),
+            Err(error) => error.to_string(),
+        };
+        let near = text("vlm");
+        assert!(near.contains("did you mean `vllm`?"), "{near}");
+        assert!(near.contains("openai-chat (also vllm-chat"), "{near}");
+        assert!(!text("something-else").contains("did you mean"));
+    }
+
+    #[test]
+    fn distances_are_edit_distances() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("VLLM", "vllm"), 0);
+    }
+}
