@@ -1,1 +1,21 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod custom;
+mod dataset;
+mod draw;
+mod error;
+mod hash;
+mod random;
+mod registry;
+mod rows;
+mod sharegpt;
+mod tokenizer;
+
+pub use custom::Custom;
+pub use dataset::{Dataset, SampleContext};
+pub use error::DatasetError;
+pub use hash::dataset_hash;
+pub use random::{Random, RangeRatio};
+pub use registry::{DATASETS, DatasetInfo, DatasetOptions};
+pub use sharegpt::ShareGpt;
+pub use tokenizer::Tokenizer;

@@ -1,0 +1,121 @@
+use std::path::Path;
+
+use bench_types::{Conversation, Prompt};
+
+use crate::{DatasetError, Tokenizer};
+
+/// A source of conversations.
+///
+/// A dataset is also its options: the value says what to make, [`sample`](Dataset::sample)
+/// makes it. Everything expensive happens there, before a run's clock starts. The same options,
+/// context and tokenizer give the same conversations, whatever the machine, the number of
+/// threads or the release.
+///
+/// ```
+/// use bench_datasets::{Dataset, DatasetError, SampleContext};
+/// use bench_types::{Conversation, Prompt};
+///
+/// struct Greetings;
+///
+/// impl Dataset for Greetings {
+///     fn name(&self) -> &'static str {
+///         "greetings"
+///     }
+///
+///     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
+///         let hello = |id| Conversation::single(id, Prompt::Text("Hello!".into()), None, 16);
+///         Ok((0..cx.num_prompts as u64).map(hello).collect())
+///     }
+/// }
+///
+/// assert_eq!(Greetings.sample(&SampleContext::new(3, 0)).unwrap().len(), 3);
+/// ```
+pub trait Dataset: Send + Sync {
+    /// The name it is chosen by.
+    fn name(&self) -> &'static str;
+
+    /// Makes the conversations, in the order in which they are to be sent.
+    fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError>;
+}
+
+/// What a dataset is given besides its own options.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct SampleContext<'a> {
+    /// The model's tokenizer; `None` if the user wants none.
+    pub tokenizer: Option<&'a Tokenizer>,
+    /// How many conversations are wanted.
+    pub num_prompts: usize,
+    /// What all random choices follow from.
+    pub seed: u64,
+    /// How many threads may work on it; 0 is one for each core. The result is the same.
+    pub threads: usize,
+    /// The file to read, for datasets that read one.
+    pub dataset_path: Option<&'a Path>,
+    /// Prompt length in tokens that goes before the dataset's own option.
+    pub input_len: Option<u32>,
+    /// Output length in tokens that goes before the dataset's own option.
+    pub output_len: Option<u32>,
+    /// Take a file's entries in the order of the file.
+    pub disable_shuffle: bool,
+    /// Return fewer conversations rather than repeat some.
+    pub no_oversample: bool,
+    /// Make prompts of token ids instead of text.
+    pub prompt_token_ids: bool,
+}
+
+impl<'a> SampleContext<'a> {
+    /// `num_prompts` conversations by `seed`; no tokenizer, one thread for each core, and
+    /// everything else as if no flag were given.
+    pub fn new(num_prompts: usize, seed: u64) -> SampleContext<'a> {
+        SampleContext {
+            tokenizer: None,
+            num_prompts,
+            seed,
+            threads: 0,
+            dataset_path: None,
+            input_len: None,
+            output_len: None,
+            disable_shuffle: false,
+            no_oversample: false,
+            prompt_token_ids: false,
+        }
+    }
+
+    /// Runs `work` where rayon uses the wanted number of threads.
+    pub(crate) fn in_parallel<T: Send>(
+        &self,
+        work: impl FnOnce() -> Result<T, DatasetError> + Send,
+    ) -> Result<T, DatasetError> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()
+            .map_err(|cause| DatasetError::Threads {
+                threads: self.threads,
+                cause: cause.to_string(),
+            })?
+            .install(work)
+    }
+
+    /// A recorded text as a prompt, with its length if there is a tokenizer to count it.
+    pub(crate) fn recorded_prompt(
+        &self,
+        dataset: &'static str,
+        text: &str,
+    ) -> Result<(Prompt, Option<u32>), DatasetError> {
+        match self.tokenizer {
+            Some(tokenizer) if self.prompt_token_ids => {
+                let ids = tokenizer.encode(text)?;
+                let count = ids.len() as u32;
+                Ok((Prompt::TokenIds(ids.into()), Some(count)))
+            }
+            Some(tokenizer) => Ok((Prompt::Text(text.into()), Some(tokenizer.count(text)?))),
+            None if self.prompt_token_ids => Err(DatasetError::NeedsTokenizer {
+                dataset,
+                purpose: "to send token ids",
+                otherwise: ", or leave out --prompt-token-ids",
+            }),
+            None => Ok((Prompt::Text(text.into()), None)),
+        }
+    }
+}

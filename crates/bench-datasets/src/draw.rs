@@ -1,0 +1,134 @@
+//! Random numbers whose values are part of the crate's contract.
+//!
+//! A seed stands for the same dataset on every platform and in every release, so nothing here
+//! rests on another crate's choice of algorithm: ChaCha with 8 rounds is a published stream,
+//! and how it becomes bounded integers and permutations is written out below.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// What a stream of numbers is for. Different purposes draw from different streams of one
+/// seed, so that more draws for one never shift another.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    /// Lengths and offsets of synthetic prompts.
+    Shapes,
+    /// The prefix that synthetic prompts share.
+    Prefix,
+    /// The order of a file's entries.
+    Order,
+    /// Which entries are repeated when there are too few.
+    Oversample,
+    /// Shuffles that prove a tokenizer's words.
+    Proof,
+    /// Repairs of the prompt with this index.
+    Repair(u32),
+}
+
+/// A seeded stream of numbers.
+pub(crate) struct Draws(ChaCha8Rng);
+
+impl Draws {
+    /// The stream of `seed` for `purpose`.
+    pub(crate) fn new(seed: u64, purpose: Purpose) -> Draws {
+        let stream = match purpose {
+            Purpose::Shapes => 0,
+            Purpose::Prefix => 1,
+            Purpose::Order => 2,
+            Purpose::Oversample => 3,
+            Purpose::Proof => 4,
+            Purpose::Repair(index) => 1 << 32 | u64::from(index),
+        };
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        let mut rng = ChaCha8Rng::from_seed(key);
+        rng.set_stream(stream);
+        Draws(rng)
+    }
+
+    /// A number in `0..bound`, every one equally likely; 0 if `bound` is 0.
+    ///
+    /// The high half of a 128-bit product, with the few low halves that would favour some
+    /// numbers drawn again (Lemire, "Fast Random Integer Generation in an Interval", 2019).
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        if bound == 0 {
+            return 0;
+        }
+        let unfair = bound.wrapping_neg() % bound;
+        loop {
+            let product = u128::from(self.0.next_u64()) * u128::from(bound);
+            if product as u64 >= unfair {
+                return (product >> 64) as u64;
+            }
+        }
+    }
+
+    /// A number in `low..=high`, every one equally likely.
+    pub(crate) fn between(&mut self, low: u32, high: u32) -> u32 {
+        debug_assert!(low <= high);
+        low + self.below(u64::from(high - low) + 1) as u32
+    }
+
+    /// One of `items`, which must not be empty.
+    pub(crate) fn choose<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len() as u64) as usize]
+    }
+
+    /// Puts `items` into a random order, every order equally likely (Fisher and Yates).
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i as u64 + 1) as usize);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_numbers_for_ever() {
+        let mut draws = Draws::new(42, Purpose::Shapes);
+        let numbers: Vec<u64> = (0..4).map(|_| draws.below(1 << 40)).collect();
+        assert_eq!(numbers, [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn purposes_and_seeds_are_independent() {
+        let first = |seed, purpose| Draws::new(seed, purpose).below(u64::MAX);
+        let mut seen = vec![
+            first(0, Purpose::Shapes),
+            first(0, Purpose::Prefix),
+            first(0, Purpose::Repair(0)),
+            first(0, Purpose::Repair(1)),
+            first(1, Purpose::Shapes),
+        ];
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 5);
+    }
+
+    #[test]
+    fn bounds_are_reached_and_kept() {
+        let mut draws = Draws::new(7, Purpose::Order);
+        let mut counts = [0_u32; 5];
+        for _ in 0..5_000 {
+            counts[draws.between(3, 7) as usize - 3] += 1;
+        }
+        assert!(
+            counts.iter().all(|&n| (850..1_150).contains(&n)),
+            "{counts:?}"
+        );
+        assert_eq!(draws.between(9, 9), 9);
+        assert_eq!(draws.below(0), 0);
+    }
+
+    #[test]
+    fn a_shuffle_keeps_every_item() {
+        let mut items: Vec<u32> = (0..100).collect();
+        Draws::new(1, Purpose::Order).shuffle(&mut items);
+        assert_ne!(items, (0..100).collect::<Vec<_>>());
+        items.sort_unstable();
+        assert_eq!(items, (0..100).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,184 @@
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Custom, Dataset, DatasetError, Random, SampleContext, ShareGpt, Tokenizer};
+
+/// A dataset that can be chosen by name.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DatasetInfo {
+    /// The name.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub about: &'static str,
+    select: fn(&DatasetOptions) -> &dyn Dataset,
+}
+
+/// Writes the registry and the options of all datasets from one list.
+macro_rules! datasets {
+    ($($name:ident: $options:ident, $about:literal;)*) => {
+        /// All datasets that can be chosen by name.
+        pub const DATASETS: &[DatasetInfo] = &[$(DatasetInfo {
+            name: stringify!($name),
+            about: $about,
+            select: |options| &options.$name,
+        }),*];
+
+        /// Which dataset a run uses, with the options of every dataset.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(default, rename_all = "kebab-case")]
+        #[cfg_attr(feature = "cli", derive(clap::Args))]
+        #[cfg_attr(feature = "cli", command(next_help_heading = "Dataset"))]
+        pub struct DatasetOptions {
+            /// What to send
+            #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", value_parser = names(),
+                default_value_t = DatasetOptions::default().dataset_name))]
+            pub dataset_name: String,
+
+            /// File to read, for datasets that read one
+            #[cfg_attr(feature = "cli", arg(long, value_name = "FILE"))]
+            pub dataset_path: Option<PathBuf>,
+
+            /// Prompt length in tokens, whatever the dataset's own option says
+            #[cfg_attr(feature = "cli", arg(long, value_name = "TOKENS"))]
+            pub input_len: Option<u32>,
+
+            /// Output length in tokens, whatever the dataset's own option says
+            #[cfg_attr(feature = "cli", arg(long, value_name = "TOKENS"))]
+            pub output_len: Option<u32>,
+
+            /// Take the entries of a file in their order
+            #[cfg_attr(feature = "cli", arg(long))]
+            pub disable_shuffle: bool,
+
+            /// Send fewer prompts rather than some twice, if a file has too few
+            #[cfg_attr(feature = "cli", arg(long))]
+            pub no_oversample: bool,
+
+            /// Send prompts as token ids instead of text
+            #[cfg_attr(feature = "cli", arg(long))]
+            pub prompt_token_ids: bool,
+
+            $(
+                #[doc = concat!("Options of `", stringify!($name), "`.")]
+                #[serde(flatten)]
+                #[cfg_attr(feature = "cli", command(flatten))]
+                pub $name: $options,
+            )*
+        }
+
+        impl Default for DatasetOptions {
+            fn default() -> DatasetOptions {
+                DatasetOptions {
+                    dataset_name: "random".to_owned(),
+                    dataset_path: None,
+                    input_len: None,
+                    output_len: None,
+                    disable_shuffle: false,
+                    no_oversample: false,
+                    prompt_token_ids: false,
+                    $($name: $options::default(),)*
+                }
+            }
+        }
+    };
+}
+
+datasets! {
+    random: Random, "random tokens, to the token as many as asked for";
+    sharegpt: ShareGpt, "first turns of recorded conversations (a ShareGPT JSON file)";
+    custom: Custom, "prompts of your own (JSONL, or a JSON array)";
+}
+
+impl DatasetOptions {
+    /// The dataset they choose.
+    pub fn dataset(&self) -> Result<&dyn Dataset, DatasetError> {
+        match DATASETS.iter().find(|info| info.name == self.dataset_name) {
+            Some(info) => Ok((info.select)(self)),
+            None => Err(DatasetError::UnknownDataset {
+                name: self.dataset_name.clone(),
+                known: DATASETS
+                    .iter()
+                    .map(|info| info.name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        }
+    }
+
+    /// What they say to the dataset, for a run of `num_prompts` conversations by `seed`.
+    pub fn context<'a>(
+        &'a self,
+        tokenizer: Option<&'a Tokenizer>,
+        num_prompts: usize,
+        seed: u64,
+    ) -> SampleContext<'a> {
+        SampleContext {
+            tokenizer,
+            dataset_path: self.dataset_path.as_deref(),
+            input_len: self.input_len,
+            output_len: self.output_len,
+            disable_shuffle: self.disable_shuffle,
+            no_oversample: self.no_oversample,
+            prompt_token_ids: self.prompt_token_ids,
+            ..SampleContext::new(num_prompts, seed)
+        }
+    }
+}
+
+/// The registered names, with what they stand for.
+#[cfg(feature = "cli")]
+fn names() -> clap::builder::PossibleValuesParser {
+    let value = |info: &DatasetInfo| clap::builder::PossibleValue::new(info.name).help(info.about);
+    clap::builder::PossibleValuesParser::new(DATASETS.iter().map(value))
+}
+
+#[cfg(all(test, feature = "cli"))]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: DatasetOptions,
+    }
+
+    #[test]
+    fn nothing_on_the_command_line_is_nothing_in_a_file_is_the_default() {
+        let cli = Cli::try_parse_from(["test"]).unwrap().options;
+        let file: DatasetOptions = serde_json::from_str("{}").unwrap();
+        assert_eq!(cli, DatasetOptions::default());
+        assert_eq!(file, DatasetOptions::default());
+    }
+
+    #[test]
+    fn keys_of_a_file_are_flags() {
+        let options = DatasetOptions::default();
+        let json = serde_json::to_value(&options).unwrap();
+        let mut command = Cli::try_parse_from(["test"])
+            .map(|_| <Cli as clap::CommandFactory>::command())
+            .unwrap();
+        command.build();
+        let mut flags: Vec<&str> = command
+            .get_arguments()
+            .filter_map(|a| a.get_long())
+            .collect();
+        flags.retain(|flag| !["help", "version"].contains(flag));
+        flags.sort_unstable();
+        let mut keys: Vec<&str> = json
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        keys.sort_unstable();
+        assert_eq!(keys, flags);
+        assert_eq!(
+            serde_json::from_value::<DatasetOptions>(json).unwrap(),
+            options
+        );
+    }
+}
