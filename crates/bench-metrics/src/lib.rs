@@ -11,7 +11,9 @@ mod summary;
 pub use audit::{LimitReason, SelfAudit, WorkerAudit};
 pub use distribution::{Distribution, Percentile, parse_percentiles};
 pub use error::MetricsError;
-pub use metric::{Convention, METRICS, Metric, Unit, parse_metrics};
+pub use metric::{
+    Convention, METRICS, Metric, Unit, choice_gaps, e2el, parse_metrics, queue_time, ttft,
+};
 pub use peak::Peak;
 pub use slo::{Goodput, Slo};
 pub use summary::{

@@ -69,7 +69,9 @@ pub const METRICS: &[&Metric] = &[
         unit: Unit::Millis,
         per_request: true,
         conventions: ALL,
-        observe: |record, convention, out| out.extend(ttft(record, convention)),
+        observe: |record, convention, out| {
+            out.extend(ttft(record, convention).map(Nanos::as_millis_f64))
+        },
     },
     &Metric {
         name: "tpot",
@@ -96,7 +98,9 @@ pub const METRICS: &[&Metric] = &[
         unit: Unit::Millis,
         per_request: true,
         conventions: ALL,
-        observe: |record, convention, out| out.extend(e2el(record, convention)),
+        observe: |record, convention, out| {
+            out.extend(e2el(record, convention).map(Nanos::as_millis_f64))
+        },
     },
     &Metric {
         name: "ttfat",
@@ -105,7 +109,9 @@ pub const METRICS: &[&Metric] = &[
         unit: Unit::Millis,
         per_request: true,
         conventions: CONTENT,
-        observe: |record, convention, out| out.extend(ttfat(record, convention)),
+        observe: |record, convention, out| {
+            out.extend(ttfat(record, convention).map(Nanos::as_millis_f64))
+        },
     },
     &Metric {
         name: "closed",
@@ -115,7 +121,8 @@ pub const METRICS: &[&Metric] = &[
         per_request: true,
         conventions: CONTENT,
         observe: |record, convention, out| {
-            out.extend(span(record, convention, Some(record.timeline.closed)));
+            let closed = span(record, convention, Some(record.timeline.closed));
+            out.extend(closed.map(Nanos::as_millis_f64));
         },
     },
     &Metric {
@@ -200,8 +207,8 @@ fn origin(record: &RequestRecord, convention: Convention) -> Option<Nanos> {
     }
 }
 
-fn span(record: &RequestRecord, convention: Convention, end: Option<Nanos>) -> Option<f64> {
-    Some(end?.since(origin(record, convention)?).as_millis_f64())
+fn span(record: &RequestRecord, convention: Convention, end: Option<Nanos>) -> Option<Nanos> {
+    Some(end?.since(origin(record, convention)?))
 }
 
 fn first(record: &RequestRecord, convention: Convention) -> Option<Nanos> {
@@ -220,11 +227,12 @@ pub(crate) fn last(record: &RequestRecord, convention: Convention) -> Option<Nan
     mark.map(|mark| mark.at)
 }
 
-pub(crate) fn ttft(record: &RequestRecord, convention: Convention) -> Option<f64> {
+/// Time to the first token of one request; `None` if none came.
+pub fn ttft(record: &RequestRecord, convention: Convention) -> Option<Nanos> {
     span(record, convention, first(record, convention))
 }
 
-fn ttfat(record: &RequestRecord, convention: Convention) -> Option<f64> {
+fn ttfat(record: &RequestRecord, convention: Convention) -> Option<Nanos> {
     let mut answer = record
         .timeline
         .contents()
@@ -240,11 +248,13 @@ pub(crate) fn tpot(record: &RequestRecord, convention: Convention) -> Option<f64
     Some(generating.as_millis_f64() / f64::from(record.output_tokens - 1))
 }
 
-pub(crate) fn e2el(record: &RequestRecord, convention: Convention) -> Option<f64> {
+/// End-to-end latency of one request; `None` if no token came.
+pub fn e2el(record: &RequestRecord, convention: Convention) -> Option<Nanos> {
     span(record, convention, last(record, convention))
 }
 
-pub(crate) fn queue_time(record: &RequestRecord) -> Option<Nanos> {
+/// How long one request waited in the client, from `scheduled` to `sent`.
+pub fn queue_time(record: &RequestRecord) -> Option<Nanos> {
     let timeline = &record.timeline;
     timeline.sent.map(|sent| sent.since(timeline.scheduled))
 }
@@ -318,7 +328,7 @@ fn itl(record: &RequestRecord, convention: Convention, out: &mut Vec<f64>) {
 }
 
 /// Gaps between successive chunks with a choice: what `vllm bench serve` calls ITL.
-fn choice_gaps(record: &RequestRecord) -> impl Iterator<Item = Nanos> {
+pub fn choice_gaps(record: &RequestRecord) -> impl Iterator<Item = Nanos> {
     let mut choices = record.timeline.choices();
     let mut last = choices.next().map(|mark| mark.at);
     choices.map(move |mark| {

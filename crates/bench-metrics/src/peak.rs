@@ -23,11 +23,13 @@ impl Peak {
         let Some(start) = sent.min() else {
             return Peak::default();
         };
-        let bucket = |at: Nanos| (at.since(start).0 / SECOND) as usize;
         let ends = completed
             .iter()
             .filter_map(|record| last(record, Convention::Vllm));
-        let buckets = ends.max().map_or(0, bucket) + 1;
+        let top = ends.max().map_or(0, |end| end.since(start).0 / SECOND);
+        let buckets = top as usize + 1;
+        // Stamps of different clocks may be out of order by a little: keep to the range.
+        let bucket = |at: Nanos| (at.since(start).0 / SECOND).min(top) as usize;
         let mut tokens = vec![0_u64; buckets];
         let mut changes = vec![0_i64; buckets + 1];
         for record in completed {

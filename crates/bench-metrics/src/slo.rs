@@ -1,6 +1,6 @@
 use std::fmt;
 
-use bench_types::RequestRecord;
+use bench_types::{Nanos, RequestRecord};
 use serde::{Deserialize, Serialize};
 
 use crate::metric::{Convention, e2el, tpot, ttft};
@@ -77,9 +77,15 @@ impl Slo {
         };
         let tokens = tpot(record, convention).or(Some(0.0));
         record.outcome.is_success()
-            && within(self.ttft, ttft(record, convention))
+            && within(
+                self.ttft,
+                ttft(record, convention).map(Nanos::as_millis_f64),
+            )
             && within(self.tpot, tokens)
-            && within(self.e2el, e2el(record, convention))
+            && within(
+                self.e2el,
+                e2el(record, convention).map(Nanos::as_millis_f64),
+            )
     }
 }
 

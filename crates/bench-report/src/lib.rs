@@ -1,1 +1,15 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod column;
+mod console;
+mod destination;
+mod error;
+mod report;
+mod vllm_json;
+
+pub use column::Column;
+pub use console::console;
+pub use destination::Destination;
+pub use error::ReportError;
+pub use report::{RampUp, RateChange, Report, SCHEMA_VERSION, Setup, date_stamp};
+pub use vllm_json::{Bench, MetricStats, Reproducibility, Statistic, VllmResult, check_metadata};

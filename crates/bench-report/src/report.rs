@@ -1,0 +1,188 @@
+use std::fmt::Write as _;
+
+use bench_metrics::{Convention, Metric, SelfAudit, Summary, SummaryOptions};
+use bench_types::{RequestRecord, RunEnd, RunFacts};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::Statistic;
+
+/// Version of what stands under `bench` in a result.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// How a run was set up, as far as a report tells.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// When the run began, `YYYYmmdd-HHMMSS`; see [`date_stamp`].
+    pub date: String,
+    /// Name of the backend, such as `vllm` or `openai-chat`.
+    pub backend: String,
+    /// Where requests went, such as `http://127.0.0.1:8000/v1/completions`.
+    pub target: String,
+    /// The user's name for the run.
+    pub label: Option<String>,
+    /// The model as the server knows it.
+    pub model_id: String,
+    /// The tokenizer, if one was used.
+    pub tokenizer_id: Option<String>,
+    /// Number of requests asked for.
+    pub num_prompts: u64,
+    /// Pairs of `--metadata`, in the user's order.
+    pub metadata: Vec<(String, String)>,
+    /// Requests per second; infinite without a rate.
+    pub request_rate: f64,
+    /// Shape of the gaps between requests; 1 is Poisson.
+    pub burstiness: f64,
+    /// Most requests under way at once, if limited.
+    pub max_concurrency: Option<u64>,
+    /// How the rate rose during the run, if it did.
+    pub ramp_up: Option<RampUp>,
+    /// Metrics with a section in the report and statistics at the top level of a result.
+    pub metrics: Vec<&'static Metric>,
+    /// The resolved options of the run, whole.
+    pub options: serde_json::Value,
+    /// Name and version of the tool.
+    pub tool: String,
+    /// Fingerprint of the dataset that was sent, if it was taken.
+    pub dataset_hash: Option<String>,
+}
+
+/// A rate that rises (or falls) from the first request to the last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RampUp {
+    /// `linear` or `exponential`.
+    pub strategy: String,
+    /// Requests per second at the start.
+    pub start_rps: f64,
+    /// Requests per second at the end.
+    pub end_rps: f64,
+    /// When the whole-numbered rate changed.
+    pub changes: Vec<RateChange>,
+}
+
+/// A change of the rate during a ramp.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RateChange {
+    /// The new rate, rounded down.
+    pub rps: u64,
+    /// Local time, such as `2026-11-21T21:23:40.732874`.
+    pub timestamp: String,
+}
+
+/// A finished run: how it was set up, what was recorded, and what that means.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// How the run was set up.
+    pub setup: Setup,
+    /// Facts about the run as a whole.
+    pub facts: RunFacts,
+    /// Every request, in the order of sending.
+    pub records: Vec<RequestRecord>,
+    /// All numbers.
+    pub summary: Summary,
+    /// What the client says about itself.
+    pub audit: SelfAudit,
+    /// What the user should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Report {
+    /// Sorts the records and computes every number.
+    pub fn new(
+        setup: Setup,
+        facts: RunFacts,
+        mut records: Vec<RequestRecord>,
+        options: &SummaryOptions,
+    ) -> Report {
+        records.sort_by_key(|record| record.id);
+        Report {
+            summary: Summary::of(&records, &facts, options),
+            audit: SelfAudit::of(&records, &facts),
+            warnings: Vec::new(),
+            setup,
+            facts,
+            records,
+        }
+    }
+
+    /// Whether the run was stopped before its end.
+    pub fn is_partial(&self) -> bool {
+        self.facts.ended == RunEnd::Interrupted
+    }
+
+    /// A percentile of a metric in its unit, by the rules of `vllm bench serve` where it
+    /// knows the metric and strictly otherwise. `None` if it was not computed or if there
+    /// are no samples.
+    pub fn percentile(&self, metric: &Metric, p: f64) -> Option<f64> {
+        self.statistic(metric, Statistic::Percentile(p))
+    }
+
+    /// As [`Report::percentile`], for any statistic.
+    pub fn statistic(&self, metric: &Metric, statistic: Statistic) -> Option<f64> {
+        let summary = &self.summary;
+        let vllm = summary.vllm.metric(metric);
+        statistic.of(vllm.or_else(|| summary.strict.metric(metric))?)
+    }
+
+    /// As [`Report::statistic`] under a convention of choice.
+    pub fn statistic_under(
+        &self,
+        convention: Convention,
+        metric: &Metric,
+        statistic: Statistic,
+    ) -> Option<f64> {
+        statistic.of(self.summary.view(convention).metric(metric)?)
+    }
+
+    /// A statistic by its key in a result, such as `p99_ttft_ms` or `mean_itl_ms`.
+    pub fn metric(&self, key: &str) -> Option<f64> {
+        let (statistic, name) = Statistic::parse_key(key)?;
+        self.statistic(Metric::find(name)?, statistic)
+    }
+
+    /// The default name of the result file:
+    /// `{label or backend}-{rate}qps[-concurrency{N}]-{model}-{date}.json`.
+    pub fn file_name(&self) -> String {
+        self.setup.file_name()
+    }
+}
+
+impl Setup {
+    /// See [`Report::file_name`].
+    pub fn file_name(&self) -> String {
+        let label = self.label.as_deref().filter(|label| !label.is_empty());
+        let mut name = format!(
+            "{}-{:?}qps",
+            label.unwrap_or(&self.backend),
+            self.request_rate
+        );
+        if let Some(concurrency) = self.max_concurrency {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "-concurrency{concurrency}");
+        }
+        let model = self.model_id.trim_end_matches('/');
+        let model = model.rsplit('/').next().unwrap_or(model);
+        let _ = write!(name, "-{model}-{}.json", self.date);
+        name
+    }
+}
+
+/// A point in time, in seconds since 1970, as `YYYYmmdd-HHMMSS` in the local time zone.
+pub fn date_stamp(unix_seconds: f64) -> String {
+    let time = Timestamp::from_millisecond((unix_seconds * 1e3) as i64).unwrap_or_default();
+    let local = time.to_zoned(TimeZone::system());
+    local.strftime("%Y%m%d-%H%M%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_has_the_form_of_a_file_name() {
+        let date = date_stamp(1_795_296_193.7);
+        assert_eq!(date.len(), "20261121-212313".len());
+        assert!(date.starts_with("202611"));
+    }
+}
