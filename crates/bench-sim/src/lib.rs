@@ -1,1 +1,20 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod config;
+pub mod engine;
+mod error;
+mod fault;
+mod hash;
+mod metrics;
+mod protocol;
+mod server;
+mod stats;
+mod tokenizer;
+mod words;
+
+pub use config::SimConfig;
+pub use error::SimError;
+pub use fault::{FAULTS, Fault, FaultDoc, FaultError, FaultRule, When};
+pub use server::{SimHandle, SimServer};
+pub use stats::{RecordedRequest, SimStats};
+pub use tokenizer::{SimTokenizer, WordTokenizer};

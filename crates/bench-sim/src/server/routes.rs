@@ -1,0 +1,368 @@
+//! From an HTTP request to its response.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SERVER};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde::Deserialize;
+
+use bench_types::Nanos;
+
+use super::body::{Action, SimBody};
+use super::conn::Control;
+use super::core::Core;
+use super::effects::{Effects, Trigger};
+use super::job::Job;
+use super::stream::{ERROR, EventStream, GARBAGE};
+use crate::fault::{faults_of, parse_faults};
+use crate::hash::mix;
+use crate::protocol::{Ask, Context, ErrorReply, Format, PROTOCOLS, Protocol, openai};
+use crate::stats::RecordedRequest;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+const PROMETHEUS: HeaderValue =
+    HeaderValue::from_static("text/plain; version=1.0.0; charset=utf-8");
+
+/// Asks for faults, as the body field `sim_fault` does.
+const FAULT_HEADER: &str = "x-sim-fault";
+const REQUEST_ID: &str = "x-request-id";
+
+/// One request on its way to a response.
+struct Exchange<'a> {
+    core: &'a Rc<Core>,
+    control: &'a Rc<Control>,
+    arrived: Nanos,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Answers a request.
+pub(super) async fn answer(
+    core: &Rc<Core>,
+    control: &Rc<Control>,
+    request: Request<Incoming>,
+) -> Result<Response<SimBody>, Infallible> {
+    let arrived = core.now();
+    control.busy();
+    let (head, body) = request.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        // The client went away in the middle of its request: nobody reads the answer.
+        Err(_) => Bytes::new(),
+    };
+    if core.config.record {
+        let recorded = RecordedRequest {
+            arrived: arrived.into(),
+            connection: control.number,
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            headers: head.headers.clone(),
+            body: body.clone(),
+        };
+        core.shared.update(|stats| stats.recorded.push(recorded));
+    }
+    let exchange = Exchange {
+        core,
+        control,
+        arrived,
+        headers: head.headers,
+        body,
+    };
+    Ok(exchange.route(&head.method, head.uri.path()).await)
+}
+
+impl Exchange<'_> {
+    async fn route(self, method: &Method, path: &str) -> Response<SimBody> {
+        let protocol = PROTOCOLS.iter().find(|protocol| protocol.path() == path);
+        if let Some(protocol) = protocol.filter(|_| method == Method::POST) {
+            return self.generate(*protocol).await;
+        }
+        let config = &self.core.config;
+        match (method.as_str(), path) {
+            ("GET", "/v1/models") => self.json(StatusCode::OK, models(self.core)),
+            ("GET", "/health") => self.full(StatusCode::OK, None, Bytes::new()),
+            ("GET", "/version") => {
+                let version = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
+                self.json(StatusCode::OK, version.to_string())
+            }
+            ("GET", "/metrics") => self.full(StatusCode::OK, Some(PROMETHEUS), self.core.metrics()),
+            ("POST", "/tokenize") => self.result(tokenize(self.core, &self.body)),
+            ("POST", "/detokenize") => self.result(detokenize(self.core, &self.body)),
+            (
+                "GET" | "POST",
+                "/v1/models" | "/health" | "/version" | "/metrics" | "/tokenize" | "/detokenize",
+            ) => self.not_allowed(),
+            _ if protocol.is_some() => self.not_allowed(),
+            _ => {
+                tracing::debug!(path, model = config.model, "unknown route");
+                self.json(
+                    StatusCode::NOT_FOUND,
+                    "{\"detail\":\"Not Found\"}".to_owned(),
+                )
+            }
+        }
+    }
+
+    fn not_allowed(&self) -> Response<SimBody> {
+        let body = "{\"detail\":\"Method Not Allowed\"}".to_owned();
+        self.json(StatusCode::METHOD_NOT_ALLOWED, body)
+    }
+
+    async fn generate(&self, protocol: &dyn Protocol) -> Response<SimBody> {
+        let number = self.core.next_generation();
+        self.core.shared.update(|stats| stats.requests += 1);
+        let header = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let id = match header(REQUEST_ID) {
+            Some(id) => id.to_owned(),
+            None => format!("{:016x}", mix(&[self.core.config.seed, number])),
+        };
+        let cx = Context {
+            config: &self.core.config,
+            tokenizer: &*self.core.tokenizer,
+            id: &id,
+            created: self.core.unix_time(),
+        };
+        let parsed = protocol.parse(&self.body, &cx);
+        let effects = parsed.as_ref().map_or(Ok(None), |(ask, _)| {
+            self.effects(number, header(FAULT_HEADER).or(ask.fault.as_deref()))
+                .map(Some)
+        });
+        let mut response = match (parsed, effects) {
+            (Err(error), _) | (_, Err(error)) => self.result(Err(error)),
+            (Ok(parsed), Ok(effects)) => {
+                let effects = effects.unwrap_or_else(|| Effects::new(&[]));
+                self.respond(number, parsed, effects).await
+            }
+        };
+        if self.core.config.request_id_headers
+            && let Ok(id) = HeaderValue::from_str(&id)
+        {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+
+    /// The faults of a request: its own if it asks for any, otherwise the configured ones.
+    fn effects(&self, number: u64, own: Option<&str>) -> Result<Effects, ErrorReply> {
+        let config = &self.core.config;
+        let faults = match own {
+            Some(spec) => parse_faults(spec)
+                .map_err(|error| openai::bad_request("sim_fault", &error.to_string()))?,
+            None => faults_of(&config.faults, number, config.seed),
+        };
+        if !faults.is_empty() {
+            self.core.shared.update(|stats| stats.faulted += 1);
+        }
+        Ok(Effects::new(&faults))
+    }
+
+    /// The response to a request that was understood.
+    async fn respond(
+        &self,
+        number: u64,
+        (ask, mut format): (Ask, Box<dyn Format>),
+        effects: Effects,
+    ) -> Response<SimBody> {
+        let (slow_headers, idle_close, close) =
+            (effects.slow_headers, effects.idle_close, effects.close);
+        let mut response = if let Some((status, retry_after)) = effects.status {
+            let kind = status
+                .canonical_reason()
+                .unwrap_or("Error")
+                .replace(' ', "");
+            let error = openai::error(status, &kind, None, "simulated error");
+            let mut response = self.result(Err(error));
+            if let Some(seconds) = retry_after {
+                response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            }
+            response
+        } else if effects.empty {
+            let kind = if ask.stream { EVENT_STREAM } else { JSON };
+            self.full(StatusCode::OK, Some(kind), Bytes::new())
+        } else {
+            format.style(effects.style);
+            let stream = ask.stream;
+            let words = (effects.script, effects.reasoning);
+            let job = Job::start(self.core, number, self.arrived, (ask, format), words);
+            match stream {
+                true => {
+                    let interval = self.core.config.stream_interval;
+                    let stream = EventStream::new(job, interval, effects);
+                    let body = SimBody::stream(stream, Rc::clone(self.control));
+                    self.response(StatusCode::OK, Some(EVENT_STREAM), body)
+                }
+                false => self.whole(job, effects).await,
+            }
+        };
+        if let Some(time) = slow_headers {
+            tokio::time::sleep(time).await;
+        }
+        if close {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.body_mut().set_idle_close(idle_close);
+        response
+    }
+
+    /// The response that is not streamed, once it is whole or a fault ends it.
+    async fn whole(&self, mut job: Job, mut effects: Effects) -> Response<SimBody> {
+        let mut events = Vec::new();
+        let mut replaced = None;
+        let mut broken = None;
+        'answer: loop {
+            while let Some((_, trigger)) = effects.triggers.pop_front_if(|t| t.0 == job.sent()) {
+                match trigger {
+                    Trigger::Stall(Some(time)) => tokio::time::sleep(time).await,
+                    Trigger::Stall(None) => std::future::pending().await,
+                    Trigger::Garbage => replaced = Some((StatusCode::OK, GARBAGE.to_owned())),
+                    Trigger::Abort => job.finish_all("abort", &mut events),
+                    Trigger::Error => {
+                        let body = job.format().error(ERROR);
+                        replaced = Some((StatusCode::INTERNAL_SERVER_ERROR, body));
+                        break 'answer;
+                    }
+                    Trigger::Cut | Trigger::Reset => {
+                        broken = Some(Action::Cut {
+                            reset: trigger == Trigger::Reset,
+                        });
+                        break 'answer;
+                    }
+                    Trigger::CutClean => break 'answer,
+                }
+            }
+            if job.ended() {
+                break;
+            }
+            let choice = poll_fn(|cx| job.poll(cx)).await;
+            let mut left = job.sendable(choice, 1);
+            while left > 0 {
+                let limit = effects
+                    .triggers
+                    .front()
+                    .map(|t| t.0.saturating_sub(job.sent()));
+                let limit = limit.filter(|limit| *limit > 0).unwrap_or(left);
+                left -= job.send(choice, left.min(limit), &mut events);
+            }
+            events.clear();
+        }
+        job.close();
+        let (status, body) = replaced.unwrap_or_else(|| (StatusCode::OK, job.body()));
+        match broken {
+            None => self.json(status, body),
+            Some(cut) => {
+                let (length, mut body) = (body.len(), Bytes::from(body));
+                body.truncate(length / 2);
+                let gap = Action::Pause(Some(Duration::from_millis(2)));
+                let actions = [Action::Write(body), Action::Flush, gap, cut];
+                let body = SimBody::fixed(length, actions, Rc::clone(self.control));
+                self.response(status, Some(JSON), body)
+            }
+        }
+    }
+
+    fn result(&self, result: Result<String, ErrorReply>) -> Response<SimBody> {
+        match result {
+            Ok(body) => self.json(StatusCode::OK, body),
+            Err(ErrorReply { status, body }) => self.json(status, body),
+        }
+    }
+
+    fn json(&self, status: StatusCode, body: String) -> Response<SimBody> {
+        self.full(status, Some(JSON), body)
+    }
+
+    fn full(
+        &self,
+        status: StatusCode,
+        kind: Option<HeaderValue>,
+        body: impl Into<Bytes>,
+    ) -> Response<SimBody> {
+        self.response(status, kind, SimBody::full(body, Rc::clone(self.control)))
+    }
+
+    fn response(
+        &self,
+        status: StatusCode,
+        kind: Option<HeaderValue>,
+        body: SimBody,
+    ) -> Response<SimBody> {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        response
+            .headers_mut()
+            .insert(SERVER, HeaderValue::from_static("bench-sim"));
+        if let Some(kind) = kind {
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        response
+    }
+}
+
+/// The body of `GET /v1/models`.
+fn models(core: &Core) -> String {
+    let created = core.unix_time();
+    let config = &core.config;
+    let permission = serde_json::json!({
+        "id": "modelperm-bench-sim", "object": "model_permission", "created": created,
+        "allow_create_engine": false, "allow_sampling": true, "allow_logprobs": true,
+        "allow_search_indices": false, "allow_view": true, "allow_fine_tuning": false,
+        "organization": "*", "group": null, "is_blocking": false,
+    });
+    let model = serde_json::json!({
+        "id": config.model, "object": "model", "created": created, "owned_by": "bench-sim",
+        "root": config.model, "parent": null, "max_model_len": config.max_model_len,
+        "permission": [permission],
+    });
+    serde_json::json!({ "object": "list", "data": [model] }).to_string()
+}
+
+#[derive(Deserialize)]
+struct Tokenize {
+    model: Option<String>,
+    prompt: Option<String>,
+    messages: Option<Vec<openai::Message>>,
+}
+
+/// The body of `POST /tokenize`.
+fn tokenize(core: &Core, body: &[u8]) -> Result<String, ErrorReply> {
+    let request: Tokenize = openai::read(body)?;
+    openai::check_model(request.model.as_deref(), &core.config.model)?;
+    let tokens = match (request.prompt, request.messages) {
+        (Some(prompt), _) => core.tokenizer.encode(&prompt),
+        (None, Some(messages)) => openai::chat_prompt(&messages, &*core.tokenizer),
+        (None, None) => {
+            return Err(openai::bad_request(
+                "prompt",
+                "prompt or messages must be provided.",
+            ));
+        }
+    };
+    let answer = serde_json::json!({
+        "count": tokens.len(), "max_model_len": core.config.max_model_len, "tokens": tokens,
+        "token_strs": null,
+    });
+    Ok(answer.to_string())
+}
+
+#[derive(Deserialize)]
+struct Detokenize {
+    model: Option<String>,
+    tokens: Vec<u32>,
+}
+
+/// The body of `POST /detokenize`.
+fn detokenize(core: &Core, body: &[u8]) -> Result<String, ErrorReply> {
+    let request: Detokenize = openai::read(body)?;
+    openai::check_model(request.model.as_deref(), &core.config.model)?;
+    let prompt = core.tokenizer.decode(&request.tokens);
+    Ok(serde_json::json!({ "prompt": prompt }).to_string())
+}
