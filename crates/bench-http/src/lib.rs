@@ -1,1 +1,19 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod codec;
+mod connection;
+mod error;
+mod fetch;
+mod pool;
+mod stamp;
+mod target;
+mod tls;
+mod wire;
+
+pub use connection::{Connection, Event, ResponseHead};
+pub use error::{ConnectError, HttpError, TransferError};
+pub use fetch::{FetchError, Response, fetch};
+pub use pool::{Pool, PoolOptions};
+pub use stamp::{Arrival, StampStats, WorkerClock};
+pub use target::{Scheme, Target};
+pub use tls::TlsOptions;

@@ -1,2 +1,118 @@
-//! bench-serve.
-fn main() {}
+//! See the library of this package for the command line.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bench_core::StopHandle;
+use bench_core::cli::{OptionsError, ProgressBar, Surroundings};
+use bench_core::report::console;
+use bench_serve::{Cli, SharedTokenizer};
+use bench_sim::{SimHandle, SimServer};
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The run could not be carried out, or no request succeeded.
+const FAILED: u8 = 1;
+/// The command line makes no sense.
+const USAGE: u8 = 2;
+/// Ctrl-C, twice.
+const INTERRUPTED: i32 = 130;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .without_time()
+        .with_target(false)
+        .init();
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => fail(FAILED, &error),
+    }
+}
+
+async fn run(cli: Cli) -> ExitCode {
+    let simulator = match cli.sim.then(|| simulate(&cli)).transpose() {
+        Ok(simulator) => simulator,
+        Err(error) => return fail(USAGE, &*error),
+    };
+    let stop = StopHandle::new();
+    tokio::spawn(stop_on_ctrl_c(stop.clone()));
+    let around = Surroundings {
+        api_key: cli.api_key.clone(),
+        simulated: simulator.as_ref().map(SimHandle::url),
+        stop,
+        tool: concat!("bench-serve ", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    let (run, saving) = match cli.options.prepare(around).await {
+        Ok(prepared) => prepared,
+        Err(error) => return fail(exit_code(&error), &error),
+    };
+    let mut progress = ProgressBar::new(cli.options.client.disable_tqdm);
+    let report = match run.execute(&mut progress).await {
+        Ok(report) => report,
+        Err(error) => return fail(FAILED, &error),
+    };
+    print!("{}", console(&report));
+    if let Some(saving) = saving {
+        match saving.save(&report) {
+            Ok(path) => eprintln!("Result written to {}", path.display()),
+            Err(error) => return fail(FAILED, &error),
+        }
+    }
+    if report.summary.requests.completed == 0 {
+        return ExitCode::from(FAILED);
+    }
+    ExitCode::SUCCESS
+}
+
+fn simulate(cli: &Cli) -> Result<SimHandle, Box<dyn std::error::Error>> {
+    let mut config = cli.simulated.clone();
+    if let Some(model) = &cli.options.server.served_model_name {
+        config.model.clone_from(model);
+    } else if let Some(model) = &cli.options.server.model {
+        config.model.clone_from(model);
+    }
+    let spec = cli.options.server.tokenizer.as_deref().unwrap_or("builtin");
+    let tokenizer = SharedTokenizer::load(spec)?;
+    Ok(SimServer::start_with_tokenizer(config, Arc::new(tokenizer))?)
+}
+
+/// The first Ctrl-C lets the requests under way finish, the second one ends at once.
+async fn stop_on_ctrl_c(stop: StopHandle) {
+    for last in [false, true] {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return;
+        }
+        if last {
+            std::process::exit(INTERRUPTED);
+        }
+        stop.stop();
+    }
+}
+
+/// One connection is one open file, and the usual limit of 1024 is soon reached.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // If it stays low, opening a connection will fail and say why.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+fn exit_code(error: &OptionsError) -> u8 {
+    if error.is_usage() { USAGE } else { FAILED }
+}
+
+fn fail(code: u8, error: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(code)
+}

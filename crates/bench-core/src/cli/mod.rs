@@ -1,0 +1,12 @@
+//! What a command-line tool around a run needs, behind the feature `cli`.
+
+mod error;
+mod options;
+mod prepare;
+mod progress;
+mod serial;
+
+pub use error::OptionsError;
+pub use options::{ClientOptions, LoadOptions, ResultOptions, RunOptions, SendOptions, ServerOptions};
+pub use prepare::{Saving, Surroundings};
+pub use progress::ProgressBar;

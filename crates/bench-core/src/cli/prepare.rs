@@ -1,0 +1,346 @@
+//! From options to a run.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bench_backends::backend;
+use bench_datasets::{Tokenizer, dataset_hash};
+use bench_http::{Target, TlsOptions};
+use bench_metrics::{MetricsError, Slo, SummaryOptions, parse_metrics, parse_percentiles};
+use bench_report::{Destination, Report, ReportError, check_metadata, date_stamp};
+use bench_types::Conversation;
+use http::{HeaderName, HeaderValue};
+
+use super::{OptionsError, RunOptions};
+use crate::probe::list_models;
+use crate::{Arrivals, Description, RequestOptions, Run, RunError, StopHandle, Timeouts};
+
+/// What a tool knows beside the options.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The API key, read by the tool; sent as a bearer token and stored nowhere.
+    pub api_key: Option<String>,
+    /// Base URL of a simulated server that the tool has started.
+    pub simulated: Option<String>,
+    /// Stops the run.
+    pub stop: StopHandle,
+    /// Name and version of the tool.
+    pub tool: String,
+}
+
+/// Where the result of a run goes.
+#[derive(Clone, Debug)]
+pub struct Saving {
+    destination: Destination,
+    /// The file is named after the run.
+    default_name: bool,
+    detailed: bool,
+}
+
+impl Saving {
+    /// Writes the result and returns its path.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(mut self, report: &Report) -> Result<PathBuf, ReportError> {
+        if self.default_name {
+            self.destination.file_name = report.file_name();
+        }
+        self.destination.write(report, self.detailed)
+    }
+}
+
+/// The tokenizer used with a simulated server unless another is named.
+const SIMULATED_TOKENIZER: &str = "builtin";
+
+impl RunOptions {
+    /// Makes a run of the options: checks them, asks the server what they leave open, makes
+    /// the dataset. What can be found wrong is found here, before the first request.
+    ///
+    /// # Errors
+    /// [`OptionsError`], which names the flag or the file.
+    pub async fn prepare(&self, around: Surroundings) -> Result<(Run, Option<Saving>), OptionsError> {
+        let backend = backend(&self.server.backend)?;
+        let arrivals = self.arrivals()?;
+        let summary = self.summary()?;
+        let metrics = parse_metrics(&self.result.percentile_metrics)
+            .map_err(|source| metrics_error("--percentile-metrics", source))?;
+        let metadata = pairs("--metadata", &self.result.metadata)?;
+        check_metadata(&metadata)?;
+        let timeouts = self.timeouts()?;
+        let grace = seconds("--grace-period", self.client.grace_period)?;
+        let ready_timeout = seconds(
+            "--ready-check-timeout-sec",
+            self.server.ready_check_timeout_sec,
+        )?;
+        let mut request = self.request(&around)?;
+        let base_url = self.base_url(&around);
+        let saving = self.saving()?;
+
+        let tls = TlsOptions {
+            insecure: self.server.insecure,
+            ca_cert: self.server.ca_cert.clone(),
+        };
+        if request.model.is_empty() {
+            let limit = ready_timeout;
+            request.model = discover(&base_url, &tls, &request, limit).await?;
+        }
+        let model_id = self.server.model.clone();
+        let model_id = model_id.unwrap_or_else(|| request.model.clone());
+        let tokenizer = self.tokenizer(&model_id, around.simulated.is_some())?;
+        let mut warnings = Vec::new();
+        let (conversations, warm_up) = self.conversations(tokenizer.as_ref(), &mut warnings)?;
+        let run = Run::builder(base_url, backend)
+            .describe(Description {
+                label: self.result.label.clone(),
+                metadata,
+                options: serde_json::to_value(self).unwrap_or_default(),
+                tool: Some(around.tool),
+                dataset_hash: Some(dataset_hash(&conversations)),
+                warnings,
+                model_id: Some(model_id),
+            })
+            .conversations(conversations)
+            .warm_up_with(warm_up)
+            .arrivals(arrivals)
+            .max_concurrency(self.load.max_concurrency)
+            .threads(self.client.client_threads)
+            .keepalive(!self.client.no_keepalive)
+            .tls(tls)
+            .timeouts(timeouts)
+            .request(request)
+            .tokenizer(tokenizer)
+            .keep_text(self.result.save_detailed)
+            .summary(summary)
+            .metrics(metrics)
+            .ready_timeout(ready_timeout)
+            .grace(grace)
+            .simulated(around.simulated.is_some())
+            .stop_handle(around.stop)
+            .build();
+        Ok((run, saving))
+    }
+
+    fn arrivals(&self) -> Result<Arrivals, OptionsError> {
+        let load = &self.load;
+        if load.num_prompts == 0 {
+            return Err(OptionsError::flag("--num-prompts", "there is nothing to send"));
+        }
+        if load.max_concurrency == Some(0) {
+            let problem = "0 would never send anything; leave it out for no limit";
+            return Err(OptionsError::flag("--max-concurrency", problem));
+        }
+        if self.client.client_threads == Some(0) {
+            return Err(OptionsError::flag("--client-threads", "it takes at least one"));
+        }
+        Ok(Arrivals::gamma(load.request_rate, load.burstiness, load.seed)?)
+    }
+
+    fn summary(&self) -> Result<SummaryOptions, OptionsError> {
+        let result = &self.result;
+        let percentiles = parse_percentiles(&result.metric_percentiles)
+            .map_err(|source| metrics_error("--metric-percentiles", source))?;
+        let slo = Slo::parse(&result.goodput).map_err(|source| metrics_error("--goodput", source))?;
+        let stall = seconds("--stall-ms", result.stall_ms / 1e3)?;
+        Ok(SummaryOptions {
+            percentiles,
+            slo: (!slo.is_empty()).then_some(slo),
+            stall_threshold: stall.into(),
+        })
+    }
+
+    fn timeouts(&self) -> Result<Timeouts, OptionsError> {
+        let client = &self.client;
+        let limit = |flag, value| {
+            let limit = seconds(flag, value)?;
+            Ok::<_, OptionsError>((!limit.is_zero()).then_some(limit))
+        };
+        let connect = limit("--connect-timeout", client.connect_timeout)?;
+        Ok(Timeouts {
+            connect: connect.ok_or_else(|| {
+                OptionsError::flag("--connect-timeout", "connecting takes more than no time")
+            })?,
+            first_token: limit("--first-token-timeout", client.first_token_timeout)?,
+            idle: limit("--idle-timeout", client.idle_timeout)?,
+            total: limit("--total-timeout", client.total_timeout)?,
+        })
+    }
+
+    fn request(&self, around: &Surroundings) -> Result<RequestOptions, OptionsError> {
+        let send = &self.send;
+        let extra_body = match &send.extra_body {
+            None => None,
+            Some(text) => Some(serde_json::from_str(text).map_err(|error| {
+                OptionsError::flag("--extra-body", format!("not a JSON object: {error}"))
+            })?),
+        };
+        let headers = pairs("--header", &send.header)?
+            .into_iter()
+            .map(|(name, value)| header(&name, &value))
+            .collect::<Result<_, _>>()?;
+        let authorization = match &around.api_key {
+            None => None,
+            Some(key) => {
+                let mut value = HeaderValue::try_from(format!("Bearer {}", key.trim()))
+                    .map_err(|_| OptionsError::flag("--api-key", "it cannot be part of a header"))?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        if self.server.endpoint.as_ref().is_some_and(|path| !path.starts_with('/')) {
+            let problem = "a path begins with a slash, like /v1/completions";
+            return Err(OptionsError::flag("--endpoint", problem));
+        }
+        let named = self.server.served_model_name.as_ref();
+        let model = named.or(self.server.model.as_ref());
+        Ok(RequestOptions {
+            model: model.cloned().unwrap_or_default(),
+            path: self.server.endpoint.clone(),
+            sampling: send.sampling(),
+            ignore_eos: send.ignore_eos,
+            logprobs: send.logprobs,
+            include_usage: true,
+            continuous_usage: send.continuous_usage,
+            extra_body,
+            headers,
+            authorization,
+            request_id_prefix: send.request_id_prefix.clone().unwrap_or_else(random_prefix),
+        })
+    }
+
+    fn base_url(&self, around: &Surroundings) -> String {
+        let server = &self.server;
+        if let Some(url) = around.simulated.as_ref().or(server.base_url.as_ref()) {
+            return url.clone();
+        }
+        // An IPv6 address needs brackets to stand before a port.
+        if server.host.contains(':') && !server.host.starts_with('[') {
+            return format!("http://[{}]:{}", server.host, server.port);
+        }
+        format!("http://{}:{}", server.host, server.port)
+    }
+
+    /// Finds out before the run whether its result can be written.
+    fn saving(&self) -> Result<Option<Saving>, OptionsError> {
+        let result = &self.result;
+        if !result.save_result && !result.append_result {
+            return Ok(None);
+        }
+        let saving = Saving {
+            destination: Destination {
+                dir: result.result_dir.clone(),
+                file_name: result.result_filename.clone().unwrap_or_else(|| {
+                    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                    date_stamp(now.unwrap_or_default().as_secs_f64()) + ".json"
+                }),
+                append: result.append_result,
+                overwrite: result.overwrite,
+            },
+            default_name: result.result_filename.is_none(),
+            detailed: result.save_detailed,
+        };
+        saving.destination.check()?;
+        Ok(Some(saving))
+    }
+
+    fn tokenizer(&self, model: &str, simulated: bool) -> Result<Option<Tokenizer>, OptionsError> {
+        if self.server.skip_tokenizer_init {
+            return Ok(None);
+        }
+        let spec = match &self.server.tokenizer {
+            Some(named) => named,
+            None if simulated => SIMULATED_TOKENIZER,
+            None => model,
+        };
+        Ok(Some(Tokenizer::load(spec)?))
+    }
+
+    /// The measured conversations and those of the warm-up, which are other ones as long as
+    /// the dataset has enough.
+    fn conversations(
+        &self,
+        tokenizer: Option<&Tokenizer>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(Vec<Conversation>, Vec<Conversation>), OptionsError> {
+        let (count, warm_ups) = (self.load.num_prompts, self.load.num_warmups);
+        let dataset = self.dataset.dataset()?;
+        let context = self
+            .dataset
+            .context(tokenizer, count + warm_ups, self.load.seed);
+        let mut measured = dataset.sample(&context)?;
+        let spare = measured.len().saturating_sub(count);
+        let mut warm_up = measured.split_off(measured.len() - spare);
+        if measured.len() < count {
+            warnings.push(format!(
+                "the dataset has only {} prompts of the {count} asked for",
+                measured.len()
+            ));
+        }
+        let missing = warm_ups.saturating_sub(warm_up.len());
+        warm_up.extend(measured.iter().cycle().take(missing).cloned());
+        Ok((measured, warm_up))
+    }
+}
+
+/// The first model the server lists; waits for the server as long as `limit`.
+async fn discover(
+    base_url: &str,
+    tls: &TlsOptions,
+    request: &RequestOptions,
+    limit: Duration,
+) -> Result<String, OptionsError> {
+    let target = Target::resolve(base_url, tls).await.map_err(RunError::from)?;
+    let deadline = tokio::time::Instant::now() + limit;
+    loop {
+        match list_models(&target, request).await {
+            Ok(models) => {
+                return models.into_iter().next().ok_or_else(|| {
+                    let problem = "the server lists no model; name the one to ask for";
+                    OptionsError::flag("--model", problem)
+                });
+            }
+            Err(error) if tokio::time::Instant::now() >= deadline => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+        }
+    }
+}
+
+fn metrics_error(flag: &'static str, source: MetricsError) -> OptionsError {
+    OptionsError::Metrics { flag, source }
+}
+
+fn seconds(flag: &'static str, value: f64) -> Result<Duration, OptionsError> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|_| OptionsError::flag(flag, format!("{value} is not a length of time")))
+}
+
+fn pairs(flag: &'static str, texts: &[String]) -> Result<Vec<(String, String)>, OptionsError> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        // What was given may be a secret, so it is not repeated.
+        _ => Err(OptionsError::flag(flag, "write each as KEY=VALUE")),
+    };
+    texts.iter().map(pair).collect()
+}
+
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), OptionsError> {
+    let key = HeaderName::try_from(name)
+        .map_err(|_| OptionsError::flag("--header", format!("`{name}` is not a header name")))?;
+    let mut value = HeaderValue::try_from(value).map_err(|_| {
+        OptionsError::flag("--header", format!("the value of `{name}` cannot be sent"))
+    })?;
+    value.set_sensitive(true);
+    Ok((key, value))
+}
+
+/// `bench-` and eight random hex digits, so that the requests of two runs can be told apart
+/// in the logs of a server.
+fn random_prefix() -> String {
+    // The standard library seeds its hashers from the system's source of randomness.
+    let random = RandomState::new().build_hasher().finish() as u32;
+    format!("bench-{random:08x}-")
+}

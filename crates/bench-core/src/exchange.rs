@@ -1,0 +1,368 @@
+//! One request, from its encoding to its record.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bench_backends::{BodyEnd, Request, error_message};
+use bench_http::{Arrival, Connection, Event, TransferError};
+use bench_types::{Failure, Finish, Nanos, Outcome, RequestRecord, TimeoutPhase, TokenSource};
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use tokio::time::Sleep;
+
+use crate::plan::{KeepText, Timeouts};
+use crate::stream::ResponseStream;
+use crate::tokens;
+use crate::worker::WorkerContext;
+
+/// The most of an error body that is kept to find the message in.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// A request that is encoded and waits for its time.
+pub(crate) struct Exchange {
+    cx: Rc<WorkerContext>,
+    conversation: usize,
+    turn: u32,
+    http: Result<http::Request<Bytes>, Failure>,
+    connection: Option<Connection>,
+    stream: ResponseStream,
+    sent: Option<Nanos>,
+}
+
+impl Exchange {
+    /// Encodes the request of a turn and sets a pooled connection aside for it, if there is
+    /// one.
+    pub(crate) fn prepare(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
+        let plan = &cx.plan;
+        let options = &plan.request;
+        let asked = &plan.conversations[conversation].turns[turn as usize];
+        let request_id = format!(
+            "{}{}",
+            options.request_id_prefix,
+            plan.first_ids[conversation] + u64::from(turn)
+        );
+        let mut request =
+            Request::new(&asked.prompt, &options.model, asked.max_output_tokens);
+        request.sampling = &options.sampling;
+        request.ignore_eos = options.ignore_eos;
+        request.logprobs = options.logprobs;
+        request.include_usage = options.include_usage;
+        request.continuous_usage = options.continuous_usage;
+        request.extra_body = options.extra_body.as_ref();
+        request.request_id = Some(&request_id);
+        request.headers = &options.headers;
+        request.path = options.path.as_deref();
+        request.authorization = options.authorization.as_ref();
+        let http = plan
+            .backend
+            .encode(&request)
+            .map_err(|error| Failure::Protocol(error.to_string()));
+        let mut exchange = Exchange {
+            cx: Rc::clone(cx),
+            conversation,
+            turn,
+            http,
+            connection: None,
+            stream: ResponseStream::new(plan.backend.decoder(), plan.keep_text != KeepText::Never),
+            sent: None,
+        };
+        exchange.connection = cx.take_connection();
+        if let Some(mut connection) = exchange.connection.take() {
+            if exchange.load(&mut connection).is_ok() {
+                exchange.connection = Some(connection);
+            }
+        }
+        exchange
+    }
+
+    /// Sends the request at once if it has a connection that is still good.
+    pub(crate) fn launch(&mut self, scheduled: Nanos) {
+        self.stream.seen.timeline.scheduled(scheduled);
+        self.stream.seen.timeline.released(self.cx.clock.now());
+        if let Some(mut connection) = self.connection.take() {
+            if connection.is_reusable() {
+                self.start(connection);
+            }
+        }
+    }
+
+    /// Sees the request through to its end.
+    pub(crate) async fn finish(mut self) -> RequestRecord {
+        self.cx.counters.in_flight.fetch_add(1, Relaxed);
+        let outcome = match self.run().await {
+            Ok(finish) => Outcome::Completed(finish),
+            Err(failure) => Outcome::Failed(failure),
+        };
+        self.cx.counters.in_flight.fetch_sub(1, Relaxed);
+        self.record(outcome)
+    }
+
+    fn load(&self, connection: &mut Connection) -> Result<(), Failure> {
+        let request = self.http.as_ref().map_err(Clone::clone)?.clone();
+        connection
+            .encode(request)
+            .map_err(|error| Failure::Protocol(error.to_string()))
+    }
+
+    fn start(&mut self, mut connection: Connection) {
+        let sent = connection.start();
+        self.stream.seen.timeline.sent(sent);
+        self.sent = Some(sent);
+        self.connection = Some(connection);
+    }
+
+    async fn run(&mut self) -> Result<Finish, Failure> {
+        let cx = Rc::clone(&self.cx);
+        let mut cancelled = pin!(cx.stop.cancelled());
+        if self.sent.is_none() {
+            tokio::select! {
+                biased;
+                connected = self.connect() => connected?,
+                () = &mut cancelled => return Err(Failure::Cancelled),
+            }
+        }
+        let Some(mut connection) = self.connection.take() else {
+            return Err(Failure::Connect("the connection is gone".into()));
+        };
+        let finish = self.receive(&mut connection, cancelled).await;
+        // The pool keeps it only if the response was read to its end.
+        cx.pool.put(connection);
+        finish
+    }
+
+    async fn connect(&mut self) -> Result<(), Failure> {
+        self.http.as_ref().map_err(Clone::clone)?;
+        let mut connection = match self.cx.take_connection() {
+            Some(pooled) => pooled,
+            None => {
+                let opened = self.cx.pool.connect().await?;
+                self.stream.seen.timeline.connected(self.cx.clock.now());
+                opened
+            }
+        };
+        self.load(&mut connection)?;
+        self.start(connection);
+        Ok(())
+    }
+
+    async fn receive(
+        &mut self,
+        connection: &mut Connection,
+        mut cancelled: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Finish, Failure> {
+        let clock = self.cx.clock.clone();
+        let mut watchdog = Watchdog::new(&self.cx.plan.timeouts, self.sent.unwrap_or_default());
+        let mut answer = Answer::Stream;
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = connection.event() => event,
+                () = &mut watchdog.sleep => {
+                    watchdog.check(clock.now(), self.stream.seen.contents > 0)?;
+                    continue;
+                }
+                () = &mut cancelled => return Err(Failure::Cancelled),
+            };
+            match event {
+                Ok(Event::Head(head)) => {
+                    self.stream.seen.timeline.headers(head.at);
+                    watchdog.last = head.at;
+                    answer = Answer::expect(head.status, head.headers.get(CONTENT_TYPE));
+                }
+                Ok(Event::Data { bytes, at }) => {
+                    watchdog.last = at.at;
+                    match &mut answer {
+                        Answer::Stream => self.data(&bytes, at)?,
+                        Answer::Other { body, .. } => {
+                            let room = ERROR_BODY.saturating_sub(body.len());
+                            body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                        }
+                    }
+                }
+                Ok(Event::End { at }) => {
+                    return match answer {
+                        Answer::Stream => self.stream.end(BodyEnd::Complete, at.at),
+                        Answer::Other { status, body } => Err(not_a_stream(status, &body)),
+                    };
+                }
+                Err(error) => {
+                    return match (error, answer) {
+                        (TransferError::Cut(_), Answer::Other { status, body }) => {
+                            Err(not_a_stream(status, &body))
+                        }
+                        (error @ TransferError::Cut(_), Answer::Stream) => {
+                            let how = error.to_string();
+                            self.stream.end(BodyEnd::Cut(&how), clock.now())
+                        }
+                        (error, _) => Err(error.into()),
+                    };
+                }
+            }
+        }
+    }
+
+    fn data(&mut self, bytes: &[u8], at: Arrival) -> Result<(), Failure> {
+        let (contents, merged) = (self.stream.seen.contents, self.stream.seen.receive.merged);
+        let result = self.stream.data(bytes, at);
+        let seen = &self.stream.seen;
+        self.cx.counters.chunks.fetch_add(seen.contents - contents, Relaxed);
+        let merged = u64::from(seen.receive.merged - merged);
+        self.cx.merged.set(self.cx.merged.get() + merged);
+        result
+    }
+
+    fn record(mut self, outcome: Outcome) -> RequestRecord {
+        let cx = &self.cx;
+        let conversation = &cx.plan.conversations[self.conversation];
+        let asked = &conversation.turns[self.turn as usize];
+        let chunk_tokens = self.stream.chunk_token_source();
+        let seen = &mut self.stream.seen;
+        let (prompt_tokens, prompt_tokens_source) = match (asked.prompt_tokens, seen.prompt_tokens)
+        {
+            (Some(counted), _) => (counted, TokenSource::Dataset),
+            (None, Some(reported)) => (reported, TokenSource::Usage),
+            (None, None) => (0, TokenSource::Unknown),
+        };
+        let (output_tokens, output_tokens_source) = match seen.completion_tokens {
+            Some(reported) => (reported, TokenSource::Usage),
+            None => (0, TokenSource::Unknown),
+        };
+        let mut record = RequestRecord {
+            id: cx.plan.first_ids[self.conversation] + u64::from(self.turn),
+            conversation: conversation.id,
+            turn: self.turn,
+            prompt_tokens,
+            prompt_tokens_source,
+            cached_tokens: seen.cached_tokens,
+            max_output_tokens: asked.max_output_tokens,
+            output_tokens,
+            output_tokens_source,
+            chunk_tokens,
+            timeline: seen.timeline.finish(cx.clock.now()),
+            outcome,
+            server: seen.server,
+            receive: seen.receive,
+            transcript: seen.transcript.take(),
+        };
+        tokens::settle_from_stream(&mut record, cx.plan.keep_text);
+        cx.note_answer(&record, seen.prompt_tokens, seen.model.take());
+        record
+    }
+}
+
+/// What the body of a response is.
+enum Answer {
+    Stream,
+    Other { status: StatusCode, body: BytesMut },
+}
+
+impl Answer {
+    fn expect(status: StatusCode, content_type: Option<&HeaderValue>) -> Answer {
+        let json = content_type
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.starts_with("application/json"));
+        if status.is_success() && !json {
+            return Answer::Stream;
+        }
+        let body = BytesMut::new();
+        Answer::Other { status, body }
+    }
+}
+
+fn not_a_stream(status: StatusCode, body: &[u8]) -> Failure {
+    let message = error_message(body);
+    if status.is_success() {
+        return Failure::Protocol(format!(
+            "the server answered with JSON instead of an event stream: {message}"
+        ));
+    }
+    Failure::Status {
+        code: status.as_u16(),
+        body: message,
+    }
+}
+
+/// Wakes a request whose time is up. The timer is not touched for every read: when it rings,
+/// it looks at the stamps and is set again if there is time left.
+struct Watchdog {
+    sleep: Pin<Box<Sleep>>,
+    limits: Timeouts,
+    sent: Nanos,
+    last: Nanos,
+}
+
+/// A timer that is not to ring is set this far ahead.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Watchdog {
+    fn new(limits: &Timeouts, sent: Nanos) -> Watchdog {
+        let soonest = [limits.first_token, limits.idle, limits.total]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(NEVER);
+        Watchdog {
+            sleep: Box::pin(tokio::time::sleep(soonest)),
+            limits: *limits,
+            sent,
+            last: sent,
+        }
+    }
+
+    fn check(&mut self, now: Nanos, content_seen: bool) -> Result<(), Failure> {
+        let first_token = self.limits.first_token.filter(|_| !content_seen);
+        let due = [
+            (TimeoutPhase::Total, self.sent, self.limits.total),
+            (TimeoutPhase::FirstToken, self.sent, first_token),
+            (TimeoutPhase::Idle, self.last, self.limits.idle),
+        ];
+        let mut next = NEVER;
+        for (phase, from, limit) in due {
+            let Some(limit) = limit else { continue };
+            let left = from.saturating_add(limit.into()).since(now);
+            if left == Nanos::ZERO {
+                return Err(Failure::Timeout(phase));
+            }
+            next = next.min(left.into());
+        }
+        self.sleep.as_mut().reset(tokio::time::Instant::now() + next);
+        Ok(())
+    }
+}
+
+/// Sends the turns of a conversation one after the other, the first of which is prepared or
+/// under way already.
+pub(crate) async fn converse(cx: Rc<WorkerContext>, first: Exchange) {
+    let index = first.conversation;
+    let turns = cx.plan.conversations[index].turns.len() as u32;
+    let mut exchange = first;
+    loop {
+        let turn = exchange.turn;
+        let record = exchange.finish().await;
+        let ended = record.timeline.closed;
+        let over = !record.outcome.is_success();
+        cx.deliver(record);
+        if turn + 1 == turns {
+            return;
+        }
+        let next = &cx.plan.conversations[index].turns[turn as usize + 1];
+        let due = ended.saturating_add(next.pause.into());
+        exchange = Exchange::prepare(&cx, index, turn + 1);
+        if over || !cx.pause_until(due).await {
+            exchange.stream.seen.timeline.scheduled(due);
+            let record = exchange.record(Outcome::Failed(Failure::Cancelled));
+            cx.deliver(record);
+            // The rest of the conversation has nothing to go on from.
+            for turn in turn + 2..turns {
+                let left = Exchange::prepare(&cx, index, turn);
+                cx.deliver(left.record(Outcome::Failed(Failure::Cancelled)));
+            }
+            return;
+        }
+        exchange.launch(due);
+    }
+}

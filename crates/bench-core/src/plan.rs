@@ -1,0 +1,137 @@
+//! What a run is going to do, shared read-only by its workers.
+
+use std::time::Duration;
+
+use bench_backends::Backend;
+use bench_http::Target;
+use bench_types::{Conversation, Nanos, Sampling};
+use http::{HeaderName, HeaderValue};
+
+/// Time limits of one request. Each that is exceeded is a failure class of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Opening a connection.
+    pub connect: Duration,
+    /// From `sent` to the first chunk with content; `None` for no limit.
+    pub first_token: Option<Duration>,
+    /// Silence between two reads of a stream; `None` for no limit.
+    pub idle: Option<Duration>,
+    /// From `sent` to the end; `None` for no limit.
+    pub total: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    /// 30 s to connect, 6 h in all (the limit of `vllm bench serve`), nothing else.
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(30),
+            first_token: None,
+            idle: None,
+            total: Some(Duration::from_secs(6 * 60 * 60)),
+        }
+    }
+}
+
+/// What every request of a run has in common.
+#[derive(Clone, Debug)]
+pub struct RequestOptions {
+    /// The model name put into requests.
+    pub model: String,
+    /// Path of the endpoint below the base URL; `None` for the backend's own.
+    pub path: Option<String>,
+    /// Sampling parameters.
+    pub sampling: Sampling,
+    /// Ask the server to go on to the full output length.
+    pub ignore_eos: bool,
+    /// Ask for this many log probabilities per token.
+    pub logprobs: Option<u32>,
+    /// Ask for the server's token counts at the end of the stream.
+    pub include_usage: bool,
+    /// Ask for them with every chunk.
+    pub continuous_usage: bool,
+    /// Further fields of the request's JSON body; they win over fields of the same name.
+    pub extra_body: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Further headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// `Authorization`, marked sensitive.
+    pub authorization: Option<HeaderValue>,
+    /// `x-request-id` is this prefix followed by the request's number.
+    pub request_id_prefix: String,
+}
+
+impl Default for RequestOptions {
+    fn default() -> Self {
+        RequestOptions {
+            model: String::new(),
+            path: None,
+            sampling: Sampling::default(),
+            ignore_eos: false,
+            logprobs: None,
+            include_usage: true,
+            continuous_usage: false,
+            extra_body: None,
+            headers: Vec::new(),
+            authorization: None,
+            request_id_prefix: "bench-".into(),
+        }
+    }
+}
+
+/// How long generated text is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeepText {
+    /// Not at all.
+    Never,
+    /// Until its tokens are counted, for servers that do not say how many there were.
+    UntilCounted,
+    /// For the result.
+    Always,
+}
+
+pub(crate) struct Plan {
+    pub(crate) target: Target,
+    pub(crate) backend: &'static dyn Backend,
+    pub(crate) conversations: Vec<Conversation>,
+    /// Number of the first request of each conversation.
+    pub(crate) first_ids: Vec<u64>,
+    /// When each conversation begins, from the start of the run.
+    pub(crate) offsets: Vec<Nanos>,
+    pub(crate) paced: bool,
+    /// The most requests under way at once.
+    pub(crate) slots: Option<usize>,
+    /// Connections each worker opens before the run, all workers together.
+    pub(crate) warm_connections: usize,
+    /// Idle connections kept in reserve while the run goes on, all workers together.
+    pub(crate) reserve: usize,
+    pub(crate) keepalive: bool,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) request: RequestOptions,
+    pub(crate) keep_text: KeepText,
+    pub(crate) grace: Duration,
+    pub(crate) threads: usize,
+}
+
+impl Plan {
+    pub(crate) fn requests(&self) -> u64 {
+        let turns = |conversation: &Conversation| conversation.turns.len() as u64;
+        self.conversations.iter().map(turns).sum()
+    }
+
+    /// What `whole` slots or connections come to for worker `index`.
+    pub(crate) fn share(&self, whole: usize, index: usize) -> usize {
+        whole / self.threads + usize::from(index < whole % self.threads)
+    }
+}
+
+/// Numbers the requests: turn `t` of conversation `c` is request `first[c] + t`.
+pub(crate) fn first_ids(conversations: &[Conversation]) -> Vec<u64> {
+    let mut next = 0;
+    conversations
+        .iter()
+        .map(|conversation| {
+            let first = next;
+            next += conversation.turns.len() as u64;
+            first
+        })
+        .collect()
+}

@@ -1,0 +1,133 @@
+//! What one response says, piece by piece: from stamped bytes to marks, counts and an outcome.
+
+use bench_backends::{BodyEnd, Decoder, StreamEvent};
+use bench_http::Arrival;
+use bench_stream::{SseLimits, SseParser, TimelineBuilder};
+use bench_types::{
+    Failure, Finish, Nanos, ReceiveCounts, ServerTimings, TokenSource, Transcript,
+};
+
+/// Everything collected from one response.
+pub(crate) struct ResponseStream {
+    sse: SseParser,
+    decoder: Box<dyn Decoder>,
+    pub(crate) seen: Seen,
+}
+
+/// What the events said so far.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) timeline: TimelineBuilder,
+    pub(crate) transcript: Option<Transcript>,
+    pub(crate) prompt_tokens: Option<u32>,
+    pub(crate) completion_tokens: Option<u32>,
+    pub(crate) cached_tokens: Option<u32>,
+    pub(crate) server: Option<ServerTimings>,
+    pub(crate) model: Option<String>,
+    pub(crate) receive: ReceiveCounts,
+    /// Content chunks.
+    pub(crate) contents: u64,
+    /// The last read, to tell whether it brought several chunks.
+    last_read: Option<(Nanos, u32)>,
+}
+
+impl ResponseStream {
+    pub(crate) fn new(decoder: Box<dyn Decoder>, keep_text: bool) -> ResponseStream {
+        ResponseStream {
+            sse: SseParser::new(SseLimits::default()),
+            decoder,
+            seen: Seen {
+                transcript: keep_text.then(Transcript::default),
+                ..Seen::default()
+            },
+        }
+    }
+
+    /// Takes in a piece of the body.
+    pub(crate) fn data(&mut self, bytes: &[u8], at: Arrival) -> Result<(), Failure> {
+        self.seen.read(at);
+        let mut events = self.sse.push(bytes);
+        while let Some(event) = events.next() {
+            let event = event.map_err(|error| Failure::Protocol(error.to_string()))?;
+            self.decoder
+                .decode(event, &mut |event| self.seen.event(event, at.at))
+                .map_err(|error| Failure::Protocol(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// The body is over: what became of the request.
+    pub(crate) fn end(&mut self, end: BodyEnd<'_>, at: Nanos) -> Result<Finish, Failure> {
+        let last = self
+            .sse
+            .finish()
+            .map_err(|error| Failure::Protocol(error.to_string()))?;
+        if let Some(event) = last {
+            let decoded = self
+                .decoder
+                .decode(event, &mut |event| self.seen.event(event, at));
+            // An event that was cut short need not make sense.
+            if let (Err(error), BodyEnd::Complete) = (decoded, &end) {
+                return Err(Failure::Protocol(error.to_string()));
+            }
+        }
+        self.decoder.finish(end)
+    }
+
+    /// Where the token counts of the chunks come from, as far as the server gave any.
+    pub(crate) fn chunk_token_source(&self) -> TokenSource {
+        self.decoder.chunk_tokens()
+    }
+}
+
+impl Seen {
+    fn read(&mut self, at: Arrival) {
+        if self.last_read.is_some_and(|(last, _)| last == at.at) {
+            return;
+        }
+        self.last_read = Some((at.at, 0));
+        if at.kernel {
+            self.receive.kernel += 1;
+        } else {
+            self.receive.user += 1;
+        }
+    }
+
+    fn event(&mut self, event: StreamEvent<'_>, at: Nanos) {
+        if let Some((kind, tokens)) = event.mark() {
+            self.timeline.mark(at, kind, tokens);
+        }
+        match event {
+            StreamEvent::Chunk { kind, text, .. } if kind.is_content() => self.content(text),
+            StreamEvent::Usage {
+                prompt,
+                completion,
+                cached,
+                ..
+            } => {
+                self.prompt_tokens = Some(prompt);
+                self.completion_tokens = Some(completion);
+                self.cached_tokens = cached.or(self.cached_tokens);
+            }
+            StreamEvent::Timings(timings) => self.server = Some(timings),
+            StreamEvent::Model(model) => self.model = Some(model.to_owned()),
+            // The decoder keeps an error for the outcome; the rest is in the timeline.
+            _ => {}
+        }
+    }
+
+    fn content(&mut self, text: &str) {
+        self.contents += 1;
+        if let Some((_, chunks)) = &mut self.last_read {
+            *chunks += 1;
+            if *chunks == 2 {
+                self.receive.merged += 1;
+            }
+        }
+        if let Some(transcript) = &mut self.transcript {
+            transcript.text.push_str(text);
+            let end = u32::try_from(transcript.text.len()).unwrap_or(u32::MAX);
+            transcript.ends.push(end);
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! One thread of the load engine: a runtime of its own, its connections, its requests.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use bench_http::{ConnectError, Connection, Pool, PoolOptions, WorkerClock};
+use bench_stream::Clock;
+use bench_types::{Nanos, RequestRecord, WorkerFacts};
+use hdrhistogram::Histogram;
+use nix::time::{ClockId, clock_gettime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::StopHandle;
+use crate::exchange::{Exchange, converse};
+use crate::lazy;
+use crate::pacer::Pacer;
+use crate::plan::Plan;
+
+/// How often a worker compares clocks and chooses its nap.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Connections opened at the same time before a run.
+const DIALERS: usize = 64;
+
+/// What the worker tells while it runs. On a cache line of its own, so that workers do not
+/// slow each other down.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Counters {
+    pub(crate) in_flight: AtomicU64,
+    pub(crate) chunks: AtomicU64,
+}
+
+/// What all workers of a phase share.
+pub(crate) struct Shared {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) clock: Clock,
+    pub(crate) stop: StopHandle,
+    /// The next conversation nobody has taken.
+    pub(crate) next: AtomicUsize,
+    /// The start of the schedule, once all workers are ready.
+    pub(crate) start: watch::Receiver<Option<Nanos>>,
+}
+
+/// What one worker hands over at its end.
+pub(crate) struct WorkerReport {
+    pub(crate) facts: WorkerFacts,
+    pub(crate) lag: Histogram<u32>,
+    pub(crate) clock_steps: u32,
+    pub(crate) answers: Answers,
+}
+
+/// What the answers said that is of interest to the run as a whole.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// Model names the server answered with, and how often.
+    pub(crate) models: BTreeMap<String, u64>,
+    /// Requests whose prompt the server counts differently than the dataset.
+    pub(crate) prompt_mismatches: u64,
+    /// One of them: by the dataset, by the server.
+    pub(crate) mismatch_example: Option<(u32, u32)>,
+    /// Pooled connections the server had closed before they were used again.
+    pub(crate) stale_connections: u64,
+}
+
+impl Answers {
+    pub(crate) fn merge(&mut self, other: Answers) {
+        for (model, count) in other.models {
+            *self.models.entry(model).or_default() += count;
+        }
+        self.prompt_mismatches += other.prompt_mismatches;
+        self.mismatch_example = self.mismatch_example.or(other.mismatch_example);
+        self.stale_connections += other.stale_connections;
+    }
+}
+
+/// What became of the preparations.
+#[derive(Default)]
+pub(crate) struct Ready {
+    /// Connections that could not be opened ahead.
+    pub(crate) missing: usize,
+    /// Why.
+    pub(crate) error: Option<ConnectError>,
+}
+
+/// The ways a worker reports to the run.
+pub(crate) struct Reporting {
+    pub(crate) ready: tokio::sync::mpsc::UnboundedSender<Ready>,
+    pub(crate) records: mpsc::Sender<RequestRecord>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// What the requests of a worker have in common.
+pub(crate) struct WorkerContext {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) clock: WorkerClock,
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) stop: StopHandle,
+    pub(crate) counters: Arc<Counters>,
+    records: mpsc::Sender<RequestRecord>,
+    pacer: Pacer,
+    answers: RefCell<Answers>,
+    reserve: usize,
+    /// Connections being opened to refill the reserve.
+    dialing: Cell<usize>,
+    /// Reads that brought more than one content chunk.
+    pub(crate) merged: Cell<u64>,
+    ended: Cell<u64>,
+    time_in_requests: Cell<u64>,
+}
+
+impl WorkerContext {
+    /// A connection from the pool; the reserve is refilled behind it.
+    pub(crate) fn take_connection(self: &Rc<Self>) -> Option<Connection> {
+        let taken = self.pool.take();
+        let wanted = self.reserve.saturating_sub(self.pool.idle());
+        for _ in self.dialing.get()..wanted {
+            self.dialing.set(self.dialing.get() + 1);
+            let cx = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                // Should it fail, so will the request that needs it, and say so.
+                if let Ok(connection) = cx.pool.connect().await {
+                    cx.pool.add(connection);
+                }
+                cx.dialing.set(cx.dialing.get() - 1);
+            });
+        }
+        taken
+    }
+
+    pub(crate) fn note_answer(
+        &self,
+        record: &RequestRecord,
+        reported: Option<u32>,
+        model: Option<String>,
+    ) {
+        let mut answers = self.answers.borrow_mut();
+        if let Some(model) = model {
+            match answers.models.get_mut(&model) {
+                Some(count) => *count += 1,
+                None => drop(answers.models.insert(model, 1)),
+            }
+        }
+        if let Some(reported) = reported.filter(|reported| *reported != record.prompt_tokens) {
+            answers.prompt_mismatches += 1;
+            answers
+                .mismatch_example
+                .get_or_insert((record.prompt_tokens, reported));
+        }
+    }
+
+    pub(crate) fn deliver(&self, record: RequestRecord) {
+        let timeline = &record.timeline;
+        if let Some(sent) = timeline.sent {
+            let spent = timeline.closed.since(sent);
+            self.ended.set(self.ended.get() + 1);
+            self.time_in_requests.set(self.time_in_requests.get() + spent.0);
+        }
+        // The run has stopped listening only if it was dropped, and then nobody misses it.
+        let _ = self.records.send(record);
+    }
+
+    /// Waits until `at`; false if the run was stopped before.
+    pub(crate) async fn pause_until(&self, at: Nanos) -> bool {
+        let left = Duration::from(at.since(self.clock.now()));
+        if left.is_zero() {
+            return !self.stop.is_stopped();
+        }
+        tokio::select! {
+            () = tokio::time::sleep(left) => true,
+            () = self.stop.stopped() => false,
+        }
+    }
+}
+
+/// Runs worker `index` on the calling thread until no conversation is left.
+pub(crate) fn run(shared: &Shared, index: usize, reporting: Reporting) -> io::Result<WorkerReport> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(lazy::on_park)
+        .on_thread_unpark(lazy::on_unpark)
+        .build_local(Default::default())?;
+    runtime.block_on(work(shared, index, reporting))
+}
+
+async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result<WorkerReport> {
+    let plan = &shared.plan;
+    let clock = WorkerClock::new(shared.clock);
+    let options = PoolOptions {
+        connect_timeout: plan.timeouts.connect,
+        keepalive: plan.keepalive,
+    };
+    let pool = Pool::new(Rc::new(plan.target.clone()), clock.clone(), options);
+    let cx = Rc::new(WorkerContext {
+        plan: Arc::clone(plan),
+        pacer: Pacer::new(clock.clone())?,
+        clock,
+        pool: Rc::new(pool),
+        stop: shared.stop.clone(),
+        counters: reporting.counters,
+        records: reporting.records,
+        answers: RefCell::default(),
+        reserve: plan.share(plan.reserve, index),
+        dialing: Cell::new(0),
+        merged: Cell::new(0),
+        ended: Cell::new(0),
+        time_in_requests: Cell::new(0),
+    });
+    let ready = open_ahead(&cx, plan.share(plan.warm_connections, index)).await;
+    // The receiver waits for exactly one message of each worker.
+    let _ = reporting.ready.send(ready);
+    let mut start = shared.start.clone();
+    let Ok(start) = start.wait_for(Option::is_some).await.map(|start| *start) else {
+        return Err(io::Error::other("the run was given up before it began"));
+    };
+    let start = start.unwrap_or_default();
+
+    lazy::enable();
+    let cpu_before = thread_cpu();
+    let ticker = tokio::task::spawn_local(tick(Rc::clone(&cx)));
+    let requests = send_all(&cx, shared, index, start).await?;
+    ticker.abort();
+    let mut answers = cx.answers.take();
+    answers.stale_connections = cx.pool.stale();
+    Ok(WorkerReport {
+        facts: WorkerFacts {
+            requests,
+            cpu: thread_cpu().since(cpu_before),
+            wall: cx.clock.now().since(start),
+            peak_connections: cx.pool.peak_open(),
+        },
+        lag: cx.clock.stats().lag(),
+        clock_steps: cx.clock.steps(),
+        answers,
+    })
+}
+
+/// Takes conversations in the order of the dataset and sends each at its time. Returns how
+/// many were taken.
+async fn send_all(
+    cx: &Rc<WorkerContext>,
+    shared: &Shared,
+    index: usize,
+    start: Nanos,
+) -> io::Result<u64> {
+    let plan = &shared.plan;
+    let slots = plan
+        .slots
+        .map(|slots| Arc::new(Semaphore::new(plan.share(slots, index))));
+    let mut requests = JoinSet::new();
+    let mut taken = 0;
+    while let Some(permit) = slot(slots.as_ref(), &shared.stop).await {
+        let conversation = shared.next.fetch_add(1, Relaxed);
+        let Some(offset) = plan.offsets.get(conversation) else {
+            break;
+        };
+        let scheduled = start + *offset;
+        let mut exchange = Exchange::prepare(cx, conversation, 0);
+        tokio::select! {
+            biased;
+            () = shared.stop.stopped() => break,
+            waited = cx.pacer.until(scheduled) => waited?,
+        }
+        exchange.launch(scheduled);
+        taken += 1;
+        let cx = Rc::clone(cx);
+        requests.spawn_local(async move {
+            converse(cx, exchange).await;
+            drop(permit);
+        });
+        // Tasks that ended are let go of, and the others get their turn.
+        while requests.try_join_next().is_some() {}
+        tokio::task::yield_now().await;
+    }
+    while requests.join_next().await.is_some() {}
+    Ok(taken)
+}
+
+/// A free slot: `None` once the run is stopped, `Some(None)` where slots are not limited.
+async fn slot(
+    slots: Option<&Arc<Semaphore>>,
+    stop: &StopHandle,
+) -> Option<Option<OwnedSemaphorePermit>> {
+    if stop.is_stopped() {
+        return None;
+    }
+    let Some(slots) = slots else {
+        return Some(None);
+    };
+    tokio::select! {
+        biased;
+        () = stop.stopped() => None,
+        permit = Arc::clone(slots).acquire_owned() => permit.ok().map(Some),
+    }
+}
+
+/// Opens `count` connections before the run.
+async fn open_ahead(cx: &Rc<WorkerContext>, count: usize) -> Ready {
+    let left = Rc::new(Cell::new(count));
+    let mut dialers = JoinSet::new();
+    for _ in 0..DIALERS.min(count) {
+        let (cx, left) = (Rc::clone(cx), Rc::clone(&left));
+        dialers.spawn_local(async move {
+            while let Some(rest) = left.get().checked_sub(1) {
+                left.set(rest);
+                let connection = cx.pool.connect().await?;
+                cx.pool.add(connection);
+            }
+            Ok(())
+        });
+    }
+    let mut error = None;
+    while let Some(dialed) = dialers.join_next().await {
+        if let Ok(Err(failed)) = dialed {
+            error = Some(failed);
+        }
+    }
+    let missing = count.saturating_sub(cx.pool.idle());
+    Ready { missing, error }
+}
+
+/// Keeps the clock and the nap in step with what happens.
+async fn tick(cx: Rc<WorkerContext>) {
+    let mut interval = tokio::time::interval(TICK);
+    let mut before = (cx.clock.now(), 0, 0, 0);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        cx.clock.check();
+        let (kernel, user) = cx.clock.stats().reads();
+        let now = (cx.clock.now(), kernel, user, cx.merged.get());
+        let mean = match cx.ended.get() {
+            0 => now.0.since(before.0).0,
+            ended => cx.time_in_requests.get() / ended,
+        };
+        lazy::adapt(&lazy::Observed {
+            span: now.0.since(before.0),
+            reads: now.1 + now.2 - before.1 - before.2,
+            merged: now.3 - before.3,
+            kernel: now.2 == before.2,
+            request: Nanos(mean),
+        });
+        before = now;
+    }
+}
+
+/// CPU time of the calling thread.
+fn thread_cpu() -> Nanos {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map(|time| Duration::from(time).into())
+        .unwrap_or_default()
+}

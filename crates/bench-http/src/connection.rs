@@ -1,0 +1,228 @@
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bench_types::Nanos;
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderMap, StatusCode};
+
+use crate::codec::{Codec, Piece};
+use crate::pool::OpenGuard;
+use crate::stamp::{Arrival, WorkerClock};
+use crate::wire::{Received, Wire};
+use crate::{HttpError, Target, TransferError};
+
+/// Status line and headers of a response.
+#[derive(Debug)]
+pub struct ResponseHead {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// When the read that completed them arrived.
+    pub at: Nanos,
+}
+
+/// A piece of a response.
+#[derive(Debug)]
+pub enum Event {
+    /// Status and headers; always first.
+    Head(ResponseHead),
+    /// Bytes of the body, chunk framing removed. Each chunk that lies within one read comes
+    /// as one piece.
+    Data {
+        /// The bytes.
+        bytes: Bytes,
+        /// The read that brought them.
+        at: Arrival,
+    },
+    /// The body is complete; the connection may be used again.
+    End {
+        /// The read that completed it.
+        at: Arrival,
+    },
+}
+
+/// An open connection. It carries one request at a time: [`Connection::encode`],
+/// [`Connection::start`], then [`Connection::event`] until [`Event::End`].
+pub struct Connection {
+    codec: Codec,
+    wire: Wire,
+    target: Rc<Target>,
+    clock: WorkerClock,
+    out: Vec<u8>,
+    written: usize,
+    head_seen: bool,
+    last: Arrival,
+    broken: Option<io::Error>,
+    eof: bool,
+    _counted: OpenGuard,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        wire: Wire,
+        target: Rc<Target>,
+        clock: WorkerClock,
+        counted: OpenGuard,
+    ) -> Result<Connection, hyper::Error> {
+        Ok(Connection {
+            codec: Codec::new()?,
+            wire,
+            target,
+            clock,
+            out: Vec::new(),
+            written: 0,
+            head_seen: false,
+            last: Arrival::default(),
+            broken: None,
+            eof: false,
+            _counted: counted,
+        })
+    }
+
+    /// Encodes `request`, down to the last byte that will go over the socket, without sending
+    /// anything. The path is taken relative to the target's base URL.
+    ///
+    /// # Errors
+    /// If the path cannot be part of a request or TLS refuses to encrypt.
+    pub fn encode(&mut self, mut request: http::Request<Bytes>) -> Result<(), HttpError> {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = self
+            .target
+            .path(path)
+            .parse()
+            .map_err(|error| HttpError::Request(format!("path {path}: {error}")))?;
+        let host = || self.target.host.clone();
+        request.headers_mut().entry(HOST).or_insert_with(host);
+        self.out.clear();
+        self.written = 0;
+        self.head_seen = false;
+        self.codec.encode(request, &mut self.out);
+        self.wire
+            .seal(&mut self.out)
+            .map_err(|error| HttpError::Request(error.to_string()))
+    }
+
+    /// Begins to send what [`Connection::encode`] prepared and returns the `sent` stamp, taken
+    /// immediately before the first byte is handed to the kernel. What the socket does not
+    /// take at once is written while the response is awaited.
+    pub fn start(&mut self) -> Nanos {
+        let sent = self.clock.now();
+        self.write();
+        sent
+    }
+
+    /// The next piece of the response.
+    ///
+    /// # Errors
+    /// If the connection or the response breaks; the connection is of no use afterwards.
+    pub async fn event(&mut self) -> Result<Event, TransferError> {
+        std::future::poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// [`Connection::event`] as a poll function.
+    ///
+    /// # Errors
+    /// As [`Connection::event`].
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, TransferError>> {
+        loop {
+            match self.codec.next() {
+                Ok(Some(Piece::Head(parts))) => {
+                    self.head_seen = true;
+                    return Poll::Ready(Ok(Event::Head(ResponseHead {
+                        status: parts.status,
+                        headers: parts.headers,
+                        at: self.last.at,
+                    })));
+                }
+                Ok(Some(Piece::Data(bytes))) => {
+                    let at = self.last;
+                    return Poll::Ready(Ok(Event::Data { bytes, at }));
+                }
+                Ok(Some(Piece::End)) => {
+                    let at = self.last;
+                    return Poll::Ready(Ok(Event::End { at }));
+                }
+                Ok(None) if self.eof => return Poll::Ready(Err(self.cut())),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(self.broken_off(&error))),
+            }
+            if self.written < self.out.len() {
+                if let Poll::Ready(Ok(())) = self.wire.poll_writable(cx) {
+                    self.write();
+                }
+            }
+            let received = self.wire.poll_read(cx, &self.clock, &mut self.codec.feed());
+            match ready!(received) {
+                Ok(Received::Data(arrival)) => self.last = arrival,
+                Ok(Received::Eof) => self.hang_up(None),
+                Err(error) if is_tls(&error) => {
+                    return Poll::Ready(Err(TransferError::Tls(error.to_string())));
+                }
+                Err(error) => self.hang_up(Some(error)),
+            }
+        }
+    }
+
+    /// Whether another request may go over this connection: the last response ended, neither
+    /// side asked to close, and the server has not closed it since. Looks at the socket, so
+    /// that a connection that went stale in the pool is found before anything is written.
+    pub fn is_reusable(&mut self) -> bool {
+        !self.eof && self.broken.is_none() && self.codec.is_reusable() && self.wire.is_quiet()
+    }
+
+    fn write(&mut self) {
+        while self.written < self.out.len() {
+            match self.wire.try_write(&self.out[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    // The server may have answered before it stopped reading, so the
+                    // response is read all the same.
+                    self.broken = Some(error);
+                    self.written = self.out.len();
+                }
+            }
+        }
+    }
+
+    fn hang_up(&mut self, error: Option<io::Error>) {
+        self.eof = true;
+        if let Some(error) = error {
+            self.broken.get_or_insert(error);
+        } else {
+            self.last.at = self.clock.now();
+        }
+        self.codec.feed_eof();
+    }
+
+    fn cut(&mut self) -> TransferError {
+        let cause = self.broken.take();
+        if self.head_seen {
+            TransferError::Cut(cause)
+        } else {
+            TransferError::NoResponse(cause)
+        }
+    }
+
+    fn broken_off(&mut self, error: &hyper::Error) -> TransferError {
+        if self.eof && !error.is_parse() {
+            return self.cut();
+        }
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(inner) = source {
+            text = format!("{text}: {inner}");
+            source = inner.source();
+        }
+        TransferError::Malformed(text)
+    }
+}
+
+fn is_tls(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>())
+}

@@ -1,0 +1,124 @@
+use std::io;
+
+use bench_types::{Failure, TimeoutPhase};
+
+/// Why a target cannot be used at all; the run cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The base URL is not one.
+    #[error(
+        "`{url}` is not a usable base URL: {reason}; write it like http://localhost:8000, \
+         https://host/prefix or unix:///run/server.sock"
+    )]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The host name has no address.
+    #[error("cannot resolve host `{host}`: {source}; check the name in --base-url or --host")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// The resolver's answer.
+        source: io::Error,
+    },
+    /// The certificates to trust cannot be loaded.
+    #[error("cannot load the certificates to trust from {path}: {reason}")]
+    Certificates {
+        /// File, or the system's store.
+        path: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A request that HTTP cannot express, such as a header with a line break.
+    #[error("the request cannot be encoded: {0}")]
+    Request(String),
+}
+
+/// Why a connection could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The socket could not be connected.
+    #[error("cannot connect to {address}: {source}")]
+    Socket {
+        /// The address tried last.
+        address: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error("TLS handshake with {host} failed: {source}{}", tls_cure(source))]
+    Tls {
+        /// Name the certificate was checked against.
+        host: String,
+        /// What rustls or the socket says.
+        source: io::Error,
+    },
+    /// The limit of [`crate::PoolOptions::connect_timeout`] passed.
+    #[error("connecting to {address} took longer than {seconds} s")]
+    Timeout {
+        /// Where to.
+        address: String,
+        /// The limit.
+        seconds: f64,
+    },
+}
+
+fn tls_cure(source: &io::Error) -> &'static str {
+    match source.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            " (trust its issuer with --ca-cert FILE, or skip the check with --insecure)"
+        }
+        _ => "",
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Failure {
+        match &error {
+            ConnectError::Socket { .. } => Failure::Connect(error.to_string()),
+            ConnectError::Tls { .. } => Failure::Tls(error.to_string()),
+            ConnectError::Timeout { .. } => Failure::Timeout(TimeoutPhase::Connect),
+        }
+    }
+}
+
+/// Why an exchange on an open connection broke off.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// The connection ended before the response began.
+    #[error("the connection was closed before a response came{}", cause(.0))]
+    NoResponse(Option<io::Error>),
+    /// The connection ended inside the response.
+    #[error("the connection was closed inside the response{}", cause(.0))]
+    Cut(Option<io::Error>),
+    /// What came is not HTTP.
+    #[error("the response is not valid HTTP: {0}")]
+    Malformed(String),
+    /// TLS failed after the handshake.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+}
+
+fn cause(error: &Option<io::Error>) -> String {
+    error
+        .as_ref()
+        .map(|error| format!(" ({error})"))
+        .unwrap_or_default()
+}
+
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Failure {
+        match &error {
+            TransferError::NoResponse(_) => Failure::Connect(error.to_string()),
+            TransferError::Cut(_) => Failure::Truncated(error.to_string()),
+            TransferError::Malformed(_) => Failure::Protocol(error.to_string()),
+            TransferError::Tls(_) => Failure::Tls(error.to_string()),
+        }
+    }
+}

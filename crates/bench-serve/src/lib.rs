@@ -1,0 +1,76 @@
+#![doc = include_str!("../README.md")]
+
+use bench_core::cli::RunOptions;
+use bench_core::datasets::Tokenizer;
+use bench_sim::{SimConfig, SimTokenizer};
+use clap::Parser;
+
+/// Benchmark an LLM server and report what its users would feel.
+///
+/// Sends requests to any OpenAI-compatible server at a rate or a concurrency of choice,
+/// times every token with the kernel's receive stamps, and reports TTFT, TPOT, ITL,
+/// throughput and goodput in the layout of `vllm bench serve`, with an audit of the client
+/// itself. Flags are those of `vllm bench serve` wherever both have the thing.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bench-serve",
+    version,
+    max_term_width = 100,
+    after_help = EXAMPLES,
+)]
+pub struct Cli {
+    /// Benchmark a simulated server, started in this process
+    #[arg(long, conflicts_with_all = ["base_url", "host", "port", "ca_cert", "insecure"])]
+    pub sim: bool,
+
+    /// API key, sent as a bearer token; never printed or stored
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "OPENAI_API_KEY",
+        hide_env_values = true,
+        help_heading = "Server"
+    )]
+    pub api_key: Option<String>,
+
+    /// The run.
+    #[command(flatten)]
+    pub options: RunOptions,
+
+    /// The simulated server of --sim.
+    #[command(flatten)]
+    pub simulated: SimConfig,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bench-serve --sim
+      Try it on the built-in simulated server
+  bench-serve --model Qwen/Qwen2.5-7B-Instruct --max-concurrency 32 --ignore-eos
+      1000 prompts of 1024 random tokens, 128 tokens out, 32 at a time, to localhost:8000
+  bench-serve --backend openai-chat --dataset-name sharegpt --dataset-path ShareGPT.json \\
+      --request-rate 10 --goodput ttft:200 tpot:50 --save-result
+      Recorded conversations, Poisson arrivals at 10/s, goodput, result as JSON";
+
+/// The client's tokenizer as the simulated server's, so that both count alike.
+pub struct SharedTokenizer(Tokenizer);
+
+impl SharedTokenizer {
+    /// The tokenizer of `spec`.
+    ///
+    /// # Errors
+    /// If it cannot be loaded.
+    pub fn load(spec: &str) -> Result<SharedTokenizer, bench_core::datasets::DatasetError> {
+        Tokenizer::load(spec).map(SharedTokenizer)
+    }
+}
+
+impl SimTokenizer for SharedTokenizer {
+    fn encode(&self, text: &str) -> Vec<u32> {
+        self.0.encode(text).unwrap_or_default()
+    }
+
+    fn decode(&self, ids: &[u32]) -> String {
+        self.0.decode(ids).unwrap_or_default()
+    }
+}
