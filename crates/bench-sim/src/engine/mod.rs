@@ -3,7 +3,7 @@
 //!
 //! [`Engine`] is a queue of sequences which, asked at a point in time, tells the tokens
 //! that have become due and when to ask again. Two ways of pacing stand behind it:
-//! continuous batching ([`Scheduler`]) and a fixed schedule per request ([`Paced`]).
+//! continuous batching (a [`Scheduler`]) and a fixed schedule per request.
 
 mod kv;
 mod paced;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bench_types::Nanos;
 
 pub use kv::BLOCK_TOKENS;
-pub use paced::Paced;
+use paced::Paced;
 pub use scheduler::{Scheduler, StepResult};
 
 use crate::SimConfig;
@@ -86,35 +86,36 @@ pub struct Load {
 
 /// A queue of sequences that are generated in virtual time.
 #[derive(Debug)]
-pub enum Engine {
-    /// Continuous batching with a step clock.
+pub struct Engine(Pacing);
+
+#[derive(Debug)]
+enum Pacing {
     Batching(Box<Batching>),
-    /// A fixed schedule per request.
-    Paced(Paced),
+    Fixed(Box<Paced>),
 }
 
 impl Engine {
-    /// An idle engine: paced if `config` fixes TTFT or ITL, batching if not.
+    /// An idle engine: fixed pacing if `config` sets TTFT or ITL, batching if not.
     pub fn new(config: &SimConfig) -> Engine {
-        match Paced::new(config) {
-            Some(paced) => Engine::Paced(paced),
-            None => Engine::Batching(Box::new(Batching::new(config))),
-        }
+        Engine(match Paced::new(config) {
+            Some(paced) => Pacing::Fixed(Box::new(paced)),
+            None => Pacing::Batching(Box::new(Batching::new(config))),
+        })
     }
 
     /// Queues a sequence that arrived at `now`.
     pub fn submit(&mut self, now: Nanos, sequence: Sequence) {
-        match self {
-            Engine::Batching(batching) => batching.scheduler.submit(sequence),
-            Engine::Paced(paced) => paced.submit(now, sequence),
+        match &mut self.0 {
+            Pacing::Batching(batching) => batching.scheduler.submit(sequence),
+            Pacing::Fixed(paced) => paced.submit(now, sequence),
         }
     }
 
     /// Forgets a sequence and frees what it holds. Unknown ones are ignored.
     pub fn cancel(&mut self, id: SequenceId) {
-        match self {
-            Engine::Batching(batching) => batching.scheduler.cancel(id),
-            Engine::Paced(paced) => paced.cancel(id),
+        match &mut self.0 {
+            Pacing::Batching(batching) => batching.scheduler.cancel(id),
+            Pacing::Fixed(paced) => paced.cancel(id),
         }
     }
 
@@ -123,24 +124,24 @@ impl Engine {
     ///
     /// A sequence cancelled during a step may still appear.
     pub fn poll(&mut self, now: Nanos, due: &mut Vec<Emission>) -> Option<Nanos> {
-        match self {
-            Engine::Batching(batching) => batching.poll(now, due),
-            Engine::Paced(paced) => paced.poll(now, due),
+        match &mut self.0 {
+            Pacing::Batching(batching) => batching.poll(now, due),
+            Pacing::Fixed(paced) => paced.poll(now, due),
         }
     }
 
     /// How busy it is.
     pub fn load(&self) -> Load {
-        match self {
-            Engine::Batching(batching) => batching.scheduler.load(),
-            Engine::Paced(paced) => paced.load(),
+        match &self.0 {
+            Pacing::Batching(batching) => batching.scheduler.load(),
+            Pacing::Fixed(paced) => paced.load(),
         }
     }
 }
 
 /// A [`Scheduler`] whose steps follow each other without a gap.
 #[derive(Debug)]
-pub struct Batching {
+struct Batching {
     scheduler: Scheduler,
     /// The step being computed and its end.
     current: Option<(Nanos, StepResult)>,

@@ -11,7 +11,7 @@ use crate::SimConfig;
 /// the others at fixed intervals, whatever else goes on. The truth is then known to the
 /// nanosecond, which is what a client's own timing is checked against.
 #[derive(Debug)]
-pub struct Paced {
+pub(super) struct Paced {
     ttft: Nanos,
     itl: Nanos,
     speed: Speed,
@@ -29,7 +29,7 @@ struct Progress {
 
 impl Paced {
     /// `None` unless `config` fixes TTFT or ITL.
-    pub fn new(config: &SimConfig) -> Option<Paced> {
+    pub(super) fn new(config: &SimConfig) -> Option<Paced> {
         let ms = |ms: f64| Nanos::from_secs_f64(ms / 1e3);
         Some(Paced {
             ttft: config.ttft_ms.or(config.itl_ms).map(ms)?,

@@ -1,1 +1,10 @@
 //! Tests over real sockets.
+
+// Clippy allows it in tests, but not in their helpers.
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod faults;
+mod routes;
+mod server;
+mod stream;
