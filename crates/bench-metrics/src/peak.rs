@@ -86,8 +86,14 @@ fn most_at_once(records: &[RequestRecord]) -> u64 {
     levels.max().unwrap_or(0)
 }
 
-const BINS_PER_SECOND: usize = 256;
-const BIN: u64 = SECOND / BINS_PER_SECOND as u64;
+/// Widths of bins in nanoseconds; each divides a second.
+const BIN_WIDTHS: [u64; 6] = [10_000_000, 2_000_000, 500_000, 100_000, 20_000, 5_000];
+
+/// The width at which a bin holds some four tokens on average.
+fn bin_width(tokens: u64, span: u64) -> u64 {
+    let fine = |&width: &u64| span / width >= tokens / 4;
+    BIN_WIDTHS.into_iter().find(fine).unwrap_or(BIN_WIDTHS[5])
+}
 
 /// The most tokens in any `[t, t + 1 s)`.
 ///
@@ -96,6 +102,10 @@ const BIN: u64 = SECOND / BINS_PER_SECOND as u64;
 /// bin is a lower bound, and all bins that a second starting inside a bin can touch are an
 /// upper bound; stamps are sorted only where the upper bound beats the lower one.
 fn busiest_second(completed: &[&RequestRecord]) -> u64 {
+    let stamps = || completed.iter().flat_map(|record| arrivals(record));
+    let tokens = completed
+        .iter()
+        .map(|record| u64::from(record.output_tokens));
     let first = |record: &&RequestRecord| arrivals(record).next().map(|arrival| arrival.at);
     let last = |record: &&RequestRecord| record.timeline.choices().next_back().map(|mark| mark.at);
     let (Some(start), Some(end)) = (
@@ -104,62 +114,61 @@ fn busiest_second(completed: &[&RequestRecord]) -> u64 {
     ) else {
         return 0;
     };
-    let top = end.since(start).0 / BIN;
+    let span = end.since(start).0;
+    let width = bin_width(tokens.sum(), span);
+    let top = span / width;
+    let second = (SECOND / width) as usize;
     // Stamps of different clocks may be out of order by a little: keep to the range.
-    let bin = |at: Nanos| (at.since(start).0 / BIN).min(top) as usize;
-    let mut bins = vec![0_u64; top as usize + 1];
-    for arrival in completed.iter().flat_map(|record| arrivals(record)) {
-        bins[bin(arrival.at)] += u64::from(arrival.tokens);
+    let bin = |at: Nanos| (at.since(start).0 / width).min(top) as usize;
+    let mut bins = vec![0_u32; top as usize + 1];
+    for arrival in stamps() {
+        bins[bin(arrival.at)] += u32::from(arrival.tokens);
     }
-    // before[i]: tokens in all bins below i; constant past the end.
-    let mut before = Vec::with_capacity(bins.len() + 1);
-    before.push(0);
-    before.extend(bins.iter().scan(0, |total, tokens| {
-        *total += tokens;
-        Some(*total)
-    }));
-    let before = |bin: usize| before[bin.min(bins.len())];
+    let at = |bin: usize| bins.get(bin).copied().map_or(0, u64::from);
 
-    let aligned = (0..bins.len()).map(|bin| before(bin + BINS_PER_SECOND) - before(bin));
-    let mut best = aligned.max().unwrap_or(0);
-    let worth = |bin: usize, best: u64| {
-        bins[bin] > 0 && before(bin + BINS_PER_SECOND + 1) - before(bin) > best
+    // Slides `[bin, bin + second)` over the run.
+    let windows = || {
+        let first: u64 = (0..second).map(at).sum();
+        (0..bins.len()).scan(first, |inside, bin| {
+            let tokens = *inside;
+            *inside = tokens + at(bin + second) - at(bin);
+            Some((bin, tokens))
+        })
     };
-    let mut needed = vec![false; bins.len() + BINS_PER_SECOND];
-    for bin in (0..bins.len()).filter(|&bin| worth(bin, best)) {
+    let mut best = windows().map(|(_, tokens)| tokens).max().unwrap_or(0);
+    let worth =
+        |bin: usize, tokens: u64, best: u64| at(bin) > 0 && tokens + at(bin + second) > best;
+    let mut needed = vec![false; bins.len() + second];
+    for (bin, _) in windows().filter(|&(bin, tokens)| worth(bin, tokens, best)) {
         needed[bin] = true;
-        needed[bin + BINS_PER_SECOND] = true;
+        needed[bin + second] = true;
     }
-    let mut stamps: Vec<(Nanos, u16)> = completed
-        .iter()
-        .flat_map(|record| arrivals(record))
+    let mut stamps: Vec<(Nanos, u16)> = stamps()
         .filter(|arrival| arrival.tokens > 0 && needed[bin(arrival.at)])
         .map(|arrival| (arrival.at, arrival.tokens))
         .collect();
     stamps.sort_unstable();
 
-    let border = |bin: usize| Nanos(start.0 + bin as u64 * BIN);
+    let border = |bin: usize| Nanos(start.0 + bin as u64 * width);
     let from = |at: Nanos| stamps.partition_point(|&(stamp, _)| stamp < at);
-    for bin in 0..bins.len() {
-        if !worth(bin, best) {
+    for (bin, tokens) in windows() {
+        if !worth(bin, tokens, best) {
             continue;
         }
-        // Of a second that starts at a stamp in this bin: what lies in the bins between is
-        // known; slide over the two bins at its ends.
-        let between = before(bin + BINS_PER_SECOND) - before(bin + 1);
-        let mut here = bins[bin];
-        let mut there = 0;
-        let mut entering = from(border(bin + BINS_PER_SECOND));
+        // A second that starts at a stamp in this bin loses the stamps before it here and
+        // gains some of the bin in which it ends.
+        let mut inside = tokens;
+        let mut entering = from(border(bin + second));
         for &(at, tokens) in &stamps[from(border(bin))..from(border(bin + 1))] {
             while let Some(&(next, more)) = stamps.get(entering) {
                 if next >= at + Nanos(SECOND) {
                     break;
                 }
-                there += u64::from(more);
+                inside += u64::from(more);
                 entering += 1;
             }
-            best = best.max(here + between + there);
-            here -= u64::from(tokens);
+            best = best.max(inside);
+            inside -= u64::from(tokens);
         }
     }
     best

@@ -49,60 +49,80 @@ impl Destination {
             let trial = temporary(&path);
             File::create(&trial).and_then(|_| fs::remove_file(&trial))
         };
-        writable.map_err(|source| ReportError::Write { path, source })
+        writable.map_err(failure(&path))
     }
 
-    /// Writes the result of a run and returns its path.
+    /// Writes the result of a run and returns the path it has.
     ///
-    /// A new file appears whole or not at all. `detailed` adds one entry per request to
-    /// the arrays, and the generated texts.
+    /// A new file appears whole or not at all; a line that cannot be appended whole is taken
+    /// back. `detailed` adds arrays with an entry for each request, and the generated texts.
+    ///
+    /// Should a file of that name have come into being during the run, neither result is
+    /// lost: this one gets a number in its name.
     pub fn write(&self, report: &Report, detailed: bool) -> Result<PathBuf, ReportError> {
-        let path = self.path();
         let records = VllmResult::in_order(report);
         let result = VllmResult::of(report, &records, detailed);
         if self.append {
-            let file = OpenOptions::new().create(true).append(true).open(&path);
-            let file = file.map_err(|source| ReportError::Write {
-                path: path.clone(),
-                source,
-            })?;
-            encode(&result, file, &path)?;
-            return Ok(path);
+            self.add_line(&result)
+        } else {
+            self.new_file(&result)
         }
-        let draft = temporary(&path);
-        let written = File::create(&draft)
-            .map_err(|source| ReportError::Write {
-                path: draft.clone(),
-                source,
-            })
-            .and_then(|file| encode(&result, file, &draft))
-            .and_then(|()| self.publish(&draft, &path));
-        if written.is_err() {
-            // The draft may not even exist; the error that counts is the first.
-            let _ = fs::remove_file(&draft);
-        }
-        written.map(|()| path)
     }
 
-    /// Gives the draft its name, without replacing a file that came into being meanwhile.
-    fn publish(&self, draft: &Path, path: &Path) -> Result<(), ReportError> {
-        let write_error = |source| ReportError::Write {
-            path: path.to_owned(),
-            source,
+    fn add_line(&self, result: &VllmResult<'_>) -> Result<PathBuf, ReportError> {
+        let path = self.path();
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = file.map_err(failure(&path))?;
+        let before = file.metadata().map_err(failure(&path))?.len();
+        encode(result, &file, &path).inspect_err(|_| {
+            // The error that counts is the first.
+            let _ = file.set_len(before);
+        })?;
+        Ok(path)
+    }
+
+    fn new_file(&self, result: &VllmResult<'_>) -> Result<PathBuf, ReportError> {
+        let path = self.path();
+        let draft = temporary(&path);
+        let written = File::create(&draft)
+            .map_err(failure(&draft))
+            .and_then(|file| encode(result, &file, &draft))
+            .and_then(|()| self.publish(&draft, path));
+        if written.is_err() {
+            // The error that counts is the first.
+            let _ = fs::remove_file(&draft);
+        }
+        written
+    }
+
+    /// Gives a finished draft its name.
+    fn publish(&self, draft: &Path, path: PathBuf) -> Result<PathBuf, ReportError> {
+        let free = if self.overwrite {
+            path
+        } else {
+            free_name(path)
         };
-        if self.overwrite {
-            return fs::rename(draft, path).map_err(write_error);
-        }
-        match fs::hard_link(draft, path) {
-            Ok(()) => fs::remove_file(draft).map_err(write_error),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(ReportError::Exists {
-                    path: path.to_owned(),
-                })
-            }
-            // A file system without hard links.
-            Err(_) => fs::rename(draft, path).map_err(write_error),
-        }
+        fs::rename(draft, &free).map_err(failure(&free))?;
+        Ok(free)
+    }
+}
+
+/// The path itself if nothing is there, else the first free one of `name-2.json`, `name-3.json`.
+fn free_name(path: PathBuf) -> PathBuf {
+    if !path.exists() {
+        return path;
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let numbered = |n: u64| path.with_file_name(format!("{stem}-{n}.{extension}"));
+    let free = (2..).map(numbered).find(|path| !path.exists());
+    free.unwrap_or(path)
+}
+
+fn failure(path: &Path) -> impl Fn(io::Error) -> ReportError {
+    |source| ReportError::Write {
+        path: path.to_owned(),
+        source,
     }
 }
 
@@ -112,15 +132,11 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
 }
 
-fn encode(result: &VllmResult<'_>, file: File, path: &Path) -> Result<(), ReportError> {
+fn encode(result: &VllmResult<'_>, file: &File, path: &Path) -> Result<(), ReportError> {
     let mut out = BufWriter::with_capacity(1 << 16, file);
-    let write_error = |source| ReportError::Write {
-        path: path.to_owned(),
-        source,
-    };
     serde_json::to_writer(&mut out, result).map_err(|source| {
         if source.is_io() {
-            write_error(source.into())
+            failure(path)(source.into())
         } else {
             ReportError::Encode {
                 path: path.to_owned(),
@@ -128,6 +144,6 @@ fn encode(result: &VllmResult<'_>, file: File, path: &Path) -> Result<(), Report
             }
         }
     })?;
-    out.write_all(b"\n").map_err(write_error)?;
-    out.flush().map_err(write_error)
+    out.write_all(b"\n").map_err(failure(path))?;
+    out.flush().map_err(failure(path))
 }
