@@ -269,6 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_are_as_fast_as_the_front_page_says() {
+        let mut engine = Engine::new(&SimConfig::default());
+        for id in 0..1_000 {
+            engine.submit(Nanos::ZERO, sequence(id, 1_024, 128));
+        }
+        let all = run(&mut engine, Nanos::ZERO);
+        assert_eq!(all.len(), 128_000);
+        let end = all.last().unwrap().at.as_secs_f64();
+        assert!((4.2..4.8).contains(&end), "{end} s");
+
+        let mut last = std::collections::HashMap::new();
+        let gap = |e: &Emission| Some(e.at.since(last.insert(e.id, e.at)?));
+        let mut gaps: Vec<Nanos> = all.iter().filter_map(gap).collect();
+        gaps.sort_unstable();
+        let median = gaps[gaps.len() / 2].as_millis_f64();
+        assert!((5.0..8.0).contains(&median), "{median} ms");
+    }
+
+    #[test]
     fn the_same_seed_gives_the_same_times() {
         let times = |seed| {
             let config = SimConfig {
