@@ -123,7 +123,7 @@ pub struct SimConfig {
     #[cfg_attr(feature = "cli", arg(long = "sim-keep-alive-ms", value_name = "MS"))]
     pub keep_alive_ms: Option<u64>,
 
-    /// Answer with faults: FAULT[+FAULT...][@WHEN], see --help
+    /// Answer with faults, e.g. cut:3@every:10; see --help for all of them
     #[cfg_attr(feature = "cli", arg(long = "sim-fault", value_name = "SPEC", long_help = crate::fault::help()))]
     pub faults: Vec<FaultRule>,
 
@@ -199,6 +199,10 @@ impl SimConfig {
                 return Err(SimError::Config(format!("{name} must be in 0..=1")));
             }
         }
+        if self.max_num_batched_tokens <= self.spec_tokens {
+            let message = "max_num_batched_tokens must be greater than spec_tokens";
+            return Err(SimError::Config(message.to_owned()));
+        }
         let capacity = u64::from(self.kv_blocks) * u64::from(BLOCK_TOKENS);
         let longest = u64::from(self.max_model_len);
         if capacity < longest {
@@ -263,6 +267,10 @@ mod tests {
             },
             SimConfig {
                 early_stop: 1.5,
+                ..base()
+            },
+            SimConfig {
+                spec_tokens: 8_192,
                 ..base()
             },
             SimConfig {

@@ -92,30 +92,30 @@ pub const FAULTS: &[FaultDoc] = &[
     (
         "error",
         ":K",
-        "error event after K tokens, then the usual end of the stream",
+        "error event after K tokens, then the usual end",
     ),
     (
         "cut",
         ":K",
-        "connection closed after K tokens, HTTP body not terminated",
+        "connection closed after K tokens, HTTP body unfinished",
     ),
     ("reset", ":K", "connection reset (RST) after K tokens"),
     (
         "cut-clean",
         ":K",
-        "HTTP body ends properly after K tokens, no finish reason, no [DONE]",
+        "HTTP body ends properly after K tokens, without `[DONE]`",
     ),
     (
         "stall",
         ":K[:MS]",
-        "nothing is sent for MS milliseconds (forever) after K tokens",
+        "nothing sent for MS milliseconds (forever) after K tokens",
     ),
     ("garbage", ":K", "an event that is not JSON after K tokens"),
     ("abort", ":K", "finish reason abort after K tokens"),
     (
         "comments",
         ":N",
-        "a comment line (: ping) in its own write after every N tokens",
+        "comment line (: ping) in its own write every N tokens",
     ),
     ("crlf", "", "lines end with CRLF"),
     ("split", "", "each event in two writes, cut mid-event"),
@@ -124,9 +124,9 @@ pub const FAULTS: &[FaultDoc] = &[
     (
         "utf8-partial",
         "",
-        "as utf8, with an empty event before each character is complete",
+        "as utf8, each word after an event without text",
     ),
-    ("no-done", "", "no [DONE] at the end"),
+    ("no-done", "", "no `[DONE]` at the end"),
     ("bare-role", "", "chat role chunk without content"),
     ("reasoning", ":K", "the first K tokens are reasoning (chat)"),
     (
@@ -139,7 +139,7 @@ pub const FAULTS: &[FaultDoc] = &[
     (
         "idle-close",
         "[:MS]",
-        "idle connection closed MS (0) milliseconds after the answer, unannounced",
+        "idle connection closed MS (0) milliseconds after the answer",
     ),
 ];
 
@@ -443,7 +443,7 @@ pub(crate) fn help() -> String {
     for (name, args, meaning) in FAULTS {
         let spec = format!("{name}{args}");
         // Writing to a string cannot fail.
-        let _ = write!(text, "\n  {spec:<28} {meaning}");
+        let _ = write!(text, "\n  {spec:<26} {meaning}");
     }
     text
 }

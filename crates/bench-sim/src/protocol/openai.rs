@@ -8,6 +8,9 @@ use serde::Deserialize;
 use super::{Ask, Context, ErrorReply, Piece, ServerTimes, Style, Token, Usage};
 use crate::tokenizer::SimTokenizer;
 
+/// Most choices of a request, so that a typo does not fill the memory.
+const MOST_CHOICES: u32 = 16_384;
+
 /// Fields of both kinds of requests. All others are ignored.
 #[derive(Debug, Deserialize)]
 pub(super) struct Request {
@@ -184,9 +187,10 @@ impl Request {
             return Err(bad_request("max_tokens", &message));
         }
         let n = request.n.unwrap_or(1);
-        if n == 0 {
-            let message = "n must be at least 1, got 0. (parameter=n, value=0)";
-            return Err(bad_request("n", message));
+        if !(1..=MOST_CHOICES).contains(&n) {
+            let message =
+                format!("n must be in 1..={MOST_CHOICES}, got {n}. (parameter=n, value={n})");
+            return Err(bad_request("n", &message));
         }
         let prompts = match (request.prompt, request.messages) {
             (Some(prompt), _) => prompt.encode(cx.tokenizer),

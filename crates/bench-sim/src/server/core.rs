@@ -215,6 +215,7 @@ impl Core {
         let mut due = Vec::new();
         loop {
             let next = self.engine.borrow_mut().poll(self.now(), &mut due);
+            // Also without tokens: what was submitted may have been admitted.
             self.deliver(&mut due);
             match next {
                 Some(at) => {
