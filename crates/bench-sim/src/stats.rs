@@ -1,5 +1,5 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -53,23 +53,34 @@ pub struct RecordedRequest {
 /// Statistics shared between the server's thread and its handle.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    stats: Mutex<SimStats>,
+    inner: Mutex<Inner>,
     changed: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct Inner {
+    stats: SimStats,
+    /// Threads in [`Shared::wait_until`]. Waking costs a system call even if there is
+    /// nobody to wake, which is too much for every step.
+    waiting: usize,
+}
+
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, SimStats> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         // Counters are whole after every statement, so a panic elsewhere spoils nothing.
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn snapshot(&self) -> SimStats {
-        self.lock().clone()
+        self.lock().stats.clone()
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut SimStats)) {
-        change(&mut self.lock());
-        self.changed.notify_all();
+        let mut inner = self.lock();
+        change(&mut inner.stats);
+        if inner.waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits until `condition` holds; `false` if it did not within `timeout`.
@@ -78,16 +89,12 @@ impl Shared {
         timeout: Duration,
         mut condition: impl FnMut(&SimStats) -> bool,
     ) -> bool {
-        let end = Instant::now() + timeout;
-        let mut stats = self.lock();
-        while !condition(&stats) {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(stats, left);
-            stats = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
+        let mut inner = self.lock();
+        inner.waiting += 1;
+        let still = |inner: &mut Inner| !condition(&inner.stats);
+        let waited = self.changed.wait_timeout_while(inner, timeout, still);
+        let (mut inner, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        inner.waiting -= 1;
+        !result.timed_out()
     }
 }
