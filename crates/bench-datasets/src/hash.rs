@@ -71,6 +71,7 @@ mod tests {
 
     #[test]
     fn the_fingerprint_never_changes() {
-        assert_eq!(dataset_hash(&one(Prompt::Text("abc".into()), 1)), "");
+        let hash = dataset_hash(&one(Prompt::Text("abc".into()), 1));
+        assert_eq!(hash, "c0ec03f72fbf2bfeecae4dc841ab6de4");
     }
 }

@@ -119,6 +119,17 @@ impl Tokenizer {
         Ok(self.encoding(text)?.get_ids().to_vec())
     }
 
+    /// Where each token of `text` ends, in bytes from its beginning, ascending. A token that
+    /// is part of a character ends where the character does.
+    pub fn token_ends(&self, text: &str) -> Result<Vec<u32>, DatasetError> {
+        let encoding = self.encoding(text)?;
+        Ok(encoding
+            .get_offsets()
+            .iter()
+            .map(|(_, end)| *end as u32)
+            .collect())
+    }
+
     /// The text of `ids`, special tokens included.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DatasetError> {
         self.inner.decode(ids, false).map_err(|e| self.failed(&e))

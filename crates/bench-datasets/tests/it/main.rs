@@ -1,0 +1,55 @@
+//! The datasets as a program that embeds them sees them.
+
+mod custom;
+mod options;
+mod random;
+mod sharegpt;
+mod tokenizer;
+
+use std::path::{Path, PathBuf};
+
+use bench_datasets::{Dataset, DatasetError, SampleContext, Tokenizer};
+use bench_types::{Conversation, Prompt};
+
+fn builtin() -> Tokenizer {
+    Tokenizer::load("builtin").unwrap()
+}
+
+fn context(tokenizer: &Tokenizer, num_prompts: usize, seed: u64) -> SampleContext<'_> {
+    let mut cx = SampleContext::new(num_prompts, seed);
+    cx.tokenizer = Some(tokenizer);
+    cx
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/datasets")
+        .join(name)
+}
+
+/// A file of its own with these contents.
+fn file(contents: &str) -> tempfile::TempPath {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, contents).unwrap();
+    file.into_temp_path()
+}
+
+fn text(conversation: &Conversation) -> &str {
+    match &conversation.turns[0].prompt {
+        Prompt::Text(text) => text,
+        other => panic!("not a text: {other:?}"),
+    }
+}
+
+fn token_ids(conversation: &Conversation) -> &[u32] {
+    match &conversation.turns[0].prompt {
+        Prompt::TokenIds(ids) => ids,
+        other => panic!("no token ids: {other:?}"),
+    }
+}
+
+/// The message of the error that sampling ends in.
+fn failure(dataset: &dyn Dataset, cx: &SampleContext<'_>) -> String {
+    let error: DatasetError = dataset.sample(cx).unwrap_err();
+    error.to_string()
+}
