@@ -155,18 +155,33 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_stands_under_its_dataset_in_the_help() {
+        let command = <Cli as clap::CommandFactory>::command();
+        for argument in command.get_arguments() {
+            let flag = argument.get_long().unwrap();
+            let dataset = DATASETS
+                .iter()
+                .find(|info| flag.starts_with(&format!("{}-", info.name)));
+            let heading = dataset.map_or("Dataset".to_owned(), |info| {
+                format!("Dataset: {}", info.name)
+            });
+            assert_eq!(
+                argument.get_help_heading(),
+                Some(heading.as_str()),
+                "{flag}"
+            );
+        }
+    }
+
+    #[test]
     fn keys_of_a_file_are_flags() {
         let options = DatasetOptions::default();
         let json = serde_json::to_value(&options).unwrap();
-        let mut command = Cli::try_parse_from(["test"])
-            .map(|_| <Cli as clap::CommandFactory>::command())
-            .unwrap();
-        command.build();
+        let command = <Cli as clap::CommandFactory>::command();
         let mut flags: Vec<&str> = command
             .get_arguments()
             .filter_map(|a| a.get_long())
             .collect();
-        flags.retain(|flag| !["help", "version"].contains(flag));
         flags.sort_unstable();
         let mut keys: Vec<&str> = json
             .as_object()
