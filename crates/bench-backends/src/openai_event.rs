@@ -8,6 +8,9 @@ use std::fmt;
 
 use bench_types::{MarkKind, ServerTimings};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::repeat::Counts;
 
 /// An event; every key may be missing or null.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -17,7 +20,8 @@ pub(crate) struct Event<'a> {
     pub(crate) model: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) choices: Option<Choices<'a>>,
-    pub(crate) usage: Option<Usage>,
+    #[serde(borrow)]
+    pub(crate) usage: Option<Usage<'a>>,
     pub(crate) metrics: Option<Metrics>,
     #[serde(borrow)]
     object: Option<Text<'a>>,
@@ -44,12 +48,16 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Token counts.
+/// Token counts. Those that grow are kept as they were written, so that their place in the
+/// event is known.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
-pub(crate) struct Usage {
+pub(crate) struct Usage<'a> {
     prompt_tokens: Option<u32>,
-    completion_tokens: Option<u32>,
+    #[serde(borrow)]
+    completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    total_tokens: Option<&'a RawValue>,
     prompt_tokens_details: Option<PromptDetails>,
 }
 
@@ -59,17 +67,31 @@ struct PromptDetails {
     cached_tokens: Option<u32>,
 }
 
-impl Usage {
-    pub(crate) fn prompt(&self) -> u32 {
-        self.prompt_tokens.unwrap_or(0)
+impl<'a> Usage<'a> {
+    /// The counts; those that are missing are zero.
+    ///
+    /// # Errors
+    /// If the number of generated tokens is no such number.
+    pub(crate) fn counts(&self) -> Result<Counts, serde_json::Error> {
+        let details = self.prompt_tokens_details.as_ref();
+        Ok(Counts {
+            prompt: self.prompt_tokens.unwrap_or(0),
+            completion: match self.completion() {
+                Some(number) => serde_json::from_str(number)?,
+                None => 0,
+            },
+            cached: details.and_then(|details| details.cached_tokens),
+        })
     }
 
-    pub(crate) fn completion(&self) -> u32 {
-        self.completion_tokens.unwrap_or(0)
+    /// The number of generated tokens as it was written.
+    pub(crate) fn completion(&self) -> Option<&'a str> {
+        self.completion_tokens.map(RawValue::get)
     }
 
-    pub(crate) fn cached(&self) -> Option<u32> {
-        self.prompt_tokens_details.as_ref()?.cached_tokens
+    /// The number of all tokens as it was written.
+    pub(crate) fn total(&self) -> Option<&'a str> {
+        self.total_tokens.map(RawValue::get)
     }
 }
 

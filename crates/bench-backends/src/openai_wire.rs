@@ -8,8 +8,8 @@ use serde::de::Error as _;
 
 use crate::error::excerpt;
 use crate::error_body::error_message;
-use crate::openai_event::{Choice, Event, Usage};
-use crate::repeat::Repeat;
+use crate::openai_event::{Choice, Event};
+use crate::repeat::{Counts, Repeats, TextChunk};
 use crate::{BackendError, BodyEnd, Decoder, StreamEvent};
 
 /// Most choices of an answer; a larger index is a malformed event.
@@ -30,7 +30,7 @@ const MAX_CHOICES: u32 = 4_096;
 /// 6. Whole, with the finish reason, or [`Finish::Unstated`] if there is none.
 #[derive(Debug, Default)]
 pub(crate) struct OpenAiDecoder {
-    repeat: Repeat,
+    repeats: Repeats,
     /// What was seen of each choice, by index.
     choices: Vec<ChoiceState>,
     /// Every chunk reports usage; decided by the first one.
@@ -72,14 +72,9 @@ impl Decoder for OpenAiDecoder {
             return Ok(());
         }
         if event.event.is_none()
-            && let Some((choice, kind, text)) = self.repeat.chunk(event.data)
+            && let Some(chunk) = self.repeats.recognize(event.data)
         {
-            emit(StreamEvent::Chunk {
-                choice,
-                kind,
-                text: &text,
-                tokens: None,
-            });
+            self.repeated(&chunk, emit);
             return Ok(());
         }
         self.decode_new(event, emit)
@@ -118,6 +113,21 @@ impl Decoder for OpenAiDecoder {
 }
 
 impl OpenAiDecoder {
+    /// Emits a chunk like one that was decoded before; only its counts are news.
+    fn repeated(&mut self, chunk: &TextChunk<'_>, emit: &mut dyn FnMut(StreamEvent<'_>)) {
+        let (choice, kind, usage) = (chunk.choice, chunk.kind, chunk.usage);
+        let tokens = self.count(choice, kind, usage, None);
+        emit(StreamEvent::Chunk {
+            choice,
+            kind,
+            text: &chunk.text,
+            tokens,
+        });
+        if let Some(counts) = usage {
+            emit(usage_event(counts, false));
+        }
+    }
+
     /// Decodes an event that is not like the one before.
     fn decode_new(
         &mut self,
@@ -171,10 +181,15 @@ impl OpenAiDecoder {
             self.model_seen = true;
             emit(StreamEvent::Model(&model.0));
         }
-        let usage = event.usage.as_ref();
-        let (mut choices, mut alone) = (0, true);
+        let usage = match &event.usage {
+            Some(usage) => {
+                let malformed = |source| BackendError::malformed(data, source);
+                Some(usage.counts().map_err(malformed)?)
+            }
+            None => None,
+        };
+        let mut choices = 0;
         for choice in event.choices() {
-            alone = false;
             choices += 1;
             if choice.index >= MAX_CHOICES {
                 let source = serde_json::Error::custom("the index of a choice is too large");
@@ -182,21 +197,15 @@ impl OpenAiDecoder {
             }
             self.choice(choice, usage, emit);
         }
-        if let Some(usage) = usage {
-            let (prompt, completion) = (usage.prompt(), usage.completion());
-            self.tokens |= completion > 0;
-            emit(StreamEvent::Usage {
-                prompt,
-                completion,
-                cached: usage.cached(),
-                alone,
-            });
+        if let Some(counts) = usage {
+            self.tokens |= counts.completion > 0;
+            emit(usage_event(counts, choices == 0));
         }
         if let Some(metrics) = &event.metrics {
             emit(StreamEvent::Timings(metrics.timings()));
         }
-        if choices == 1 && usage.is_none() && event.metrics.is_none() {
-            self.learn(data, event);
+        if choices == 1 && event.metrics.is_none() {
+            self.learn(data, event, usage);
         }
         Ok(())
     }
@@ -204,7 +213,7 @@ impl OpenAiDecoder {
     fn choice(
         &mut self,
         choice: &Choice<'_>,
-        usage: Option<&Usage>,
+        usage: Option<Counts>,
         emit: &mut dyn FnMut(StreamEvent<'_>),
     ) {
         let index = choice.index as usize;
@@ -218,7 +227,7 @@ impl OpenAiDecoder {
             None if first && choice.has_role() => MarkKind::Role,
             None => MarkKind::Empty,
         };
-        let tokens = self.count(choice, kind, usage);
+        let tokens = self.count(choice.index, kind, usage, choice.listed_tokens());
         self.content |= content.is_some();
         self.tokens |= tokens.is_some_and(|tokens| tokens > 0);
         let state = &mut self.choices[index];
@@ -236,19 +245,25 @@ impl OpenAiDecoder {
     }
 
     /// Tokens that a chunk brought: by how much the usage of its choice grew, or else the
-    /// number of token ids or log probabilities in it.
-    fn count(&mut self, choice: &Choice<'_>, kind: MarkKind, usage: Option<&Usage>) -> Option<u32> {
+    /// number of token ids or log probabilities `listed` in it.
+    fn count(
+        &mut self,
+        choice: u32,
+        kind: MarkKind,
+        usage: Option<Counts>,
+        listed: Option<u32>,
+    ) -> Option<u32> {
         let continuous = *self.continuous.get_or_insert(usage.is_some());
         let (tokens, source) = match usage {
             // The role leaves together with the first token; its chunk has none of its own.
             Some(_) if continuous && kind == MarkKind::Role => (Some(0), TokenSource::Usage),
             Some(usage) if continuous => {
-                let so_far = &mut self.choices[choice.index as usize].tokens;
-                let more = usage.completion().saturating_sub(*so_far);
+                let so_far = &mut self.choices[choice as usize].tokens;
+                let more = usage.completion.saturating_sub(*so_far);
                 *so_far += more;
                 (Some(more), TokenSource::Usage)
             }
-            _ => (choice.listed_tokens(), TokenSource::TokenIds),
+            _ => (listed, TokenSource::TokenIds),
         };
         match tokens {
             Some(_) => self.chunk_tokens.source = source,
@@ -273,17 +288,34 @@ impl OpenAiDecoder {
         self.finish.get_or_insert(finish);
     }
 
-    /// Remembers an event that holds one piece of content and nothing else that changes the
-    /// state of the decoder a second time.
-    fn learn(&mut self, data: &[u8], event: &Event<'_>) {
+    /// Remembers an event that holds one piece of content and, but for usage, nothing else
+    /// that changes the state of the decoder a second time.
+    fn learn(&mut self, data: &[u8], event: &Event<'_>, usage: Option<Counts>) {
         let Some(choice) = event.choices().next() else {
             return;
         };
         if choice.finish_reason.is_none()
             && choice.listed_tokens().is_none()
-            && let (Some(kind), Cow::Borrowed(text)) = choice.payload()
+            && let (Some(kind), text @ Cow::Borrowed(_)) = choice.payload()
         {
-            self.repeat.learn(data, choice.index, kind, text);
+            let chunk = TextChunk {
+                choice: choice.index,
+                kind,
+                text,
+                usage,
+            };
+            let completion = event.usage.as_ref().and_then(|usage| usage.completion());
+            let total = event.usage.as_ref().and_then(|usage| usage.total());
+            self.repeats.learn(data, &chunk, completion, total);
         }
+    }
+}
+
+fn usage_event(counts: Counts, alone: bool) -> StreamEvent<'static> {
+    StreamEvent::Usage {
+        prompt: counts.prompt,
+        completion: counts.completion,
+        cached: counts.cached,
+        alone,
     }
 }

@@ -159,6 +159,29 @@ proptest! {
     }
 
     #[test]
+    fn a_short_way_counts_like_the_long_one(
+        steps in prop::collection::vec((0..3_u32, ".{0,4}", 0..12_u32), 1..16),
+    ) {
+        let mut totals = [0; 3];
+        let events: Vec<String> = steps
+            .iter()
+            .map(|(index, text, more)| {
+                let total = &mut totals[*index as usize];
+                *total += more;
+                let usage = json!({"completion_tokens": *total, "total_tokens": *total + 7});
+                let choices = json!([{"index": index, "text": text}]);
+                json!({"choices": choices, "usage": usage}).to_string()
+            })
+            .collect();
+        let short = chat(&events.iter().map(|e| format!("data: {e}\n\n")).collect::<String>());
+        // Nothing that ends with a space is taken for a repetition.
+        let long = chat(&events.iter().map(|e| format!("data: {e} \n\n")).collect::<String>());
+        let counts: Vec<Option<u32>> = steps.iter().map(|(_, _, more)| Some(*more)).collect();
+        prop_assert_eq!(short.seen.tokens(), counts);
+        prop_assert_eq!(short, long);
+    }
+
+    #[test]
     fn no_bytes_make_a_decoder_panic(events in prop::collection::vec(".{0,40}", 0..6)) {
         let events: Vec<&str> = events.iter().map(String::as_str).collect();
         let _ = chat(&body(&events));
