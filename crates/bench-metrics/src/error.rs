@@ -5,7 +5,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum MetricsError {
     /// No metric of that name exists.
-    #[error("unknown metric '{name}'{}; choose from {choices}", did_you_mean(.suggestion))]
+    #[error("unknown metric '{name}'{} Choose from {choices}", did_you_mean(.suggestion))]
     UnknownMetric {
         /// What was asked for.
         name: String,
@@ -46,7 +46,10 @@ pub enum MetricsError {
 }
 
 fn did_you_mean(suggestion: &Option<&'static str>) -> String {
-    suggestion.map_or_else(String::new, |name| format!(", did you mean '{name}'?"))
+    suggestion.map_or_else(
+        || ".".to_owned(),
+        |name| format!(", did you mean '{name}'?"),
+    )
 }
 
 impl MetricsError {
@@ -68,7 +71,7 @@ fn nearest(word: &str, choices: impl Iterator<Item = &'static str>) -> Option<&'
     choices
         .map(|choice| (edits(&word, choice), choice))
         .min()
-        .filter(|&(edits, choice)| edits <= choice.len().max(3) / 3)
+        .filter(|&(edits, choice)| edits <= choice.len() / 2)
         .map(|(_, choice)| choice)
 }
 
@@ -104,5 +107,6 @@ mod tests {
         assert_eq!(nearest("TTFT", choices.into_iter()), Some("ttft"));
         assert_eq!(nearest("ttf", choices.into_iter()), Some("ttft"));
         assert_eq!(nearest("latency", choices.into_iter()), None);
+        assert_eq!(nearest("tpop", choices.into_iter()), Some("tpot"));
     }
 }

@@ -86,13 +86,14 @@ fn most_at_once(records: &[RequestRecord]) -> u64 {
     levels.max().unwrap_or(0)
 }
 
-/// Widths of bins in nanoseconds; each divides a second.
-const BIN_WIDTHS: [u64; 6] = [10_000_000, 2_000_000, 500_000, 100_000, 20_000, 5_000];
+/// Exponents of the narrowest and the widest bin: 8 us and 33 ms.
+const NARROW: u32 = 13;
+const WIDE: u32 = 25;
 
-/// The width at which a bin holds some four tokens on average.
-fn bin_width(tokens: u64, span: u64) -> u64 {
-    let fine = |&width: &u64| span / width >= tokens / 4;
-    BIN_WIDTHS.into_iter().find(fine).unwrap_or(BIN_WIDTHS[5])
+/// The widest bin, as a power of two of nanoseconds, that holds two tokens on average.
+fn bin_exponent(tokens: u64, span: u64) -> u32 {
+    let narrow = |exponent: &u32| (span >> exponent) >= tokens / 2;
+    (NARROW..=WIDE).rev().find(narrow).unwrap_or(NARROW)
 }
 
 /// The most tokens in any `[t, t + 1 s)`.
@@ -102,10 +103,6 @@ fn bin_width(tokens: u64, span: u64) -> u64 {
 /// bin is a lower bound, and all bins that a second starting inside a bin can touch are an
 /// upper bound; stamps are sorted only where the upper bound beats the lower one.
 fn busiest_second(completed: &[&RequestRecord]) -> u64 {
-    let stamps = || completed.iter().flat_map(|record| arrivals(record));
-    let tokens = completed
-        .iter()
-        .map(|record| u64::from(record.output_tokens));
     let first = |record: &&RequestRecord| arrivals(record).next().map(|arrival| arrival.at);
     let last = |record: &&RequestRecord| record.timeline.choices().next_back().map(|mark| mark.at);
     let (Some(start), Some(end)) = (
@@ -115,18 +112,24 @@ fn busiest_second(completed: &[&RequestRecord]) -> u64 {
         return 0;
     };
     let span = end.since(start).0;
-    let width = bin_width(tokens.sum(), span);
-    let top = span / width;
-    let second = (SECOND / width) as usize;
+    let tokens = completed
+        .iter()
+        .map(|record| u64::from(record.output_tokens));
+    let exponent = bin_exponent(tokens.sum(), span);
+    let top = span >> exponent;
     // Stamps of different clocks may be out of order by a little: keep to the range.
-    let bin = |at: Nanos| (at.since(start).0 / width).min(top) as usize;
+    let bin = |at: Nanos| (at.since(start).0 >> exponent).min(top) as usize;
     let mut bins = vec![0_u32; top as usize + 1];
-    for arrival in stamps() {
-        bins[bin(arrival.at)] += u32::from(arrival.tokens);
+    for record in completed {
+        for arrival in arrivals(record) {
+            bins[bin(arrival.at)] += u32::from(arrival.tokens);
+        }
     }
     let at = |bin: usize| bins.get(bin).copied().map_or(0, u64::from);
 
-    // Slides `[bin, bin + second)` over the run.
+    // A second that starts somewhere in a bin covers this many bins from there on and
+    // touches at most two more.
+    let second = (SECOND >> exponent) as usize;
     let windows = || {
         let first: u64 = (0..second).map(at).sum();
         (0..bins.len()).scan(first, |inside, bin| {
@@ -136,27 +139,31 @@ fn busiest_second(completed: &[&RequestRecord]) -> u64 {
         })
     };
     let mut best = windows().map(|(_, tokens)| tokens).max().unwrap_or(0);
-    let worth =
-        |bin: usize, tokens: u64, best: u64| at(bin) > 0 && tokens + at(bin + second) > best;
-    let mut needed = vec![false; bins.len() + second];
+    let worth = |bin: usize, tokens: u64, best: u64| {
+        at(bin) > 0 && tokens + at(bin + second) + at(bin + second + 1) > best
+    };
+    let mut needed = vec![false; bins.len() + second + 1];
     for (bin, _) in windows().filter(|&(bin, tokens)| worth(bin, tokens, best)) {
         needed[bin] = true;
         needed[bin + second] = true;
+        needed[bin + second + 1] = true;
     }
-    let mut stamps: Vec<(Nanos, u16)> = stamps()
-        .filter(|arrival| arrival.tokens > 0 && needed[bin(arrival.at)])
-        .map(|arrival| (arrival.at, arrival.tokens))
-        .collect();
+    let mut stamps: Vec<(Nanos, u16)> = Vec::new();
+    for record in completed {
+        let close = arrivals(record).filter(|arrival| arrival.tokens > 0);
+        let close = close.filter(|arrival| needed[bin(arrival.at)]);
+        stamps.extend(close.map(|arrival| (arrival.at, arrival.tokens)));
+    }
     stamps.sort_unstable();
 
-    let border = |bin: usize| Nanos(start.0 + bin as u64 * width);
+    let border = |bin: usize| Nanos(start.0 + ((bin as u64) << exponent));
     let from = |at: Nanos| stamps.partition_point(|&(stamp, _)| stamp < at);
     for (bin, tokens) in windows() {
         if !worth(bin, tokens, best) {
             continue;
         }
         // A second that starts at a stamp in this bin loses the stamps before it here and
-        // gains some of the bin in which it ends.
+        // gains some of the bins in which it may end.
         let mut inside = tokens;
         let mut entering = from(border(bin + second));
         for &(at, tokens) in &stamps[from(border(bin))..from(border(bin + 1))] {

@@ -4,7 +4,7 @@ use bench_types::{FailureClass, Nanos, Outcome, RequestRecord, RunFacts, TokenSo
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::ByMetric;
-use crate::metric::{arrivals, chunk_tokens_known, content_gaps};
+use crate::metric::{chunk_tokens_known, content_gaps};
 use crate::slo::ratio;
 use crate::{Convention, Distribution, Goodput, METRICS, Metric, Peak, Slo};
 
@@ -301,29 +301,35 @@ struct Shape {
     bare: bool,
     /// Every content chunk stands for one token, and no other chunk brings any.
     single: bool,
-    /// Content chunks whose tokens were counted.
+    /// Content chunks whose tokens were counted; only if `single`.
     counted: u64,
 }
 
 impl Shape {
     fn of(completed: &[&RequestRecord]) -> Shape {
-        let single = |record: &RequestRecord| {
-            arrivals(record).all(|arrival| arrival.content && arrival.tokens == 1)
+        let mut shape = Shape {
+            bare: true,
+            single: true,
+            counted: 0,
         };
-        let bare =
-            |record: &RequestRecord| record.timeline.choices().all(|mark| mark.kind.is_content());
-        let counted = completed.iter().filter(|record| chunk_tokens_known(record));
-        let chunks = |record: &&&RequestRecord| record.timeline.contents().count() as u64;
-        let single = completed.iter().all(|record| single(record));
-        Shape {
-            bare: completed.iter().all(|record| bare(record)),
-            single,
-            counted: if single {
-                counted.map(|record| chunks(&record)).sum()
-            } else {
-                0
-            },
+        for record in completed {
+            let known = chunk_tokens_known(record);
+            for mark in record.timeline.choices() {
+                let content = mark.kind.is_content();
+                let tokens = if known {
+                    mark.tokens
+                } else {
+                    u16::from(content)
+                };
+                shape.bare &= content;
+                shape.single &= tokens == u16::from(content);
+                shape.counted += u64::from(known && content);
+            }
+            if !shape.bare && !shape.single {
+                break;
+            }
         }
+        shape
     }
 }
 

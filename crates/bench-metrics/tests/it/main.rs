@@ -1,1 +1,8 @@
-//! Tests of the metrics against hand-made timelines and slow oracles.
+//! Tests of the metrics against hand-made timelines, numpy and slow oracles.
+
+mod audit;
+mod definitions;
+mod distribution;
+mod make;
+mod peak;
+mod summary;
