@@ -13,7 +13,8 @@ pub fn console(report: &Report) -> String {
     let records = VllmResult::in_order(report);
     let mut page = Page(String::new());
     banners(&mut page, report);
-    block(&mut page, &VllmResult::of(report, &records, false));
+    let block = serving_block(&VllmResult::of(report, &records, false));
+    page.0.push_str(&block);
     views(&mut page, report);
     streams(&mut page, report);
     failures(&mut page, report);
@@ -70,8 +71,9 @@ fn banners(page: &mut Page, report: &Report) {
     }
 }
 
-/// The block of `vllm bench serve`, character by character.
-fn block(page: &mut Page, result: &VllmResult<'_>) {
+/// The block of `vllm bench serve`, character by character, from a result of either tool.
+pub fn serving_block(result: &VllmResult<'_>) -> String {
+    let mut page = Page(String::new());
     page.line(format_args!("{:=^WIDTH$}", " Serving Benchmark Result "));
     page.row("Successful requests:", result.completed);
     page.row("Failed requests:", result.failed);
@@ -118,6 +120,7 @@ fn block(page: &mut Page, result: &VllmResult<'_>) {
         }
     }
     page.line("=".repeat(WIDTH));
+    page.0
 }
 
 /// One line of the table of views.

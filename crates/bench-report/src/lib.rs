@@ -8,7 +8,7 @@ mod report;
 mod vllm_json;
 
 pub use column::Column;
-pub use console::console;
+pub use console::{console, serving_block};
 pub use destination::Destination;
 pub use error::ReportError;
 pub use report::{RampUp, RateChange, Report, SCHEMA_VERSION, Setup, date_stamp};

@@ -1,1 +1,6 @@
-//! Tests of the renderers.
+//! Tests of the renderers, with results of `vllm bench serve` itself as the measure.
+
+mod console;
+mod destination;
+mod make;
+mod vllm_json;
