@@ -264,7 +264,7 @@ fn self_audit(page: &mut Page, audit: &SelfAudit) {
         }
     };
     lag("Late to schedule p50/p99/max (ms):", &audit.lateness);
-    lag("Late by own fault p50/p99/max (ms):", &audit.own_lateness);
+    lag("Late by the client p50/p99/max (ms):", &audit.own_lateness);
     lag("Read lag p50/p99/max (ms):", &audit.read_lag);
     let share = |share: f64| format!("{:.1} %", share * 100.0);
     page.row("Reads with several chunks:", share(audit.merged_share));
