@@ -56,20 +56,17 @@ fn decode(c: &mut Criterion) {
             });
         });
     }
-    // Two chunks that differ in more than the text: nothing is recognized as a repetition.
-    let chunks = events("vllm-0.32.0/completions_stream");
-    let other = String::from_utf8_lossy(&chunks[1]).replace("\"created\":1", "\"created\":2");
-    let chunks = [chunks[1].clone(), other.into_bytes()];
-    group.throughput(Throughput::Elements(2));
-    group.bench_function("chunks that are parsed", |b| {
+    // Nothing that ends with a space is taken for a repetition.
+    let mut chunk = events("vllm-0.32.0/completions_stream")[1].clone();
+    chunk.push(b' ');
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("a chunk that is parsed", |b| {
         let mut decoder = backend("vllm").expect("registered").decoder();
         b.iter(|| {
-            for data in &chunks {
-                let read = decoder.decode(event(data), &mut |event| {
-                    black_box(event);
-                });
-                read.expect("well-formed");
-            }
+            let read = decoder.decode(event(&chunk), &mut |event| {
+                black_box(event);
+            });
+            read.expect("well-formed");
         });
     });
     group.finish();
