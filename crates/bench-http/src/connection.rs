@@ -149,10 +149,9 @@ impl Connection {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Err(self.broken_off(&error))),
             }
-            if self.written < self.out.len() {
-                if let Poll::Ready(Ok(())) = self.wire.poll_writable(cx) {
-                    self.write();
-                }
+            // As long as the socket takes more; its last answer leaves a waker behind.
+            while self.written < self.out.len() && self.wire.poll_writable(cx).is_ready() {
+                self.write();
             }
             let received = self.wire.poll_read(cx, &self.clock, &mut self.codec.feed());
             match ready!(received) {

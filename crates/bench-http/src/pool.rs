@@ -111,6 +111,11 @@ impl Pool {
         self.stale.get()
     }
 
+    /// The clock its connections stamp with.
+    pub fn clock(&self) -> &WorkerClock {
+        &self.clock
+    }
+
     /// The most connections that were open at once, idle or not.
     pub fn peak_open(&self) -> u32 {
         self.open.peak.get()

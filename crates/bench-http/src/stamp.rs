@@ -1,5 +1,6 @@
 use std::cell::{Cell, RefCell};
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSliceMut, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use bench_stream::{Clock, ClockCheck};
 use bench_types::Nanos;
 use hdrhistogram::Histogram;
 use nix::sys::socket::{self, ControlMessageOwned, MsgFlags, sockopt};
+use nix::sys::time::TimeSpec;
 
 /// Size of the buffer one socket read fills at most.
 pub(crate) const READ_BUFFER: usize = 64 * 1024;
@@ -144,6 +146,44 @@ fn plausible(clock: &mut Clock, realtime: Duration, now: Nanos) -> Option<Nanos>
     }
     (at.since(now) <= FUTURE).then(|| at.min(now))
 }
+
+/// Keeps the kernel stamping.
+///
+/// The kernel stamps what comes in only while some socket on the machine asks for it, and
+/// begins a moment after the first one does. A pair of sockets that asks for the length of a
+/// run, and waits until it is heard, makes sure that the first reads have stamps too.
+#[derive(Debug)]
+pub(crate) struct Awake {
+    _pair: (TcpStream, TcpStream),
+}
+
+impl Awake {
+    /// `None` where there are no kernel stamps.
+    pub(crate) fn new() -> Option<Awake> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
+        let sender = TcpStream::connect(listener.local_addr().ok()?).ok()?;
+        let (receiver, _) = listener.accept().ok()?;
+        if !enable(&receiver) {
+            return None;
+        }
+        let mut control = nix::cmsg_space!(TimeSpec);
+        for _ in 0..AWAKE_TRIES {
+            (&sender).write_all(&[0]).ok()?;
+            match receive(&receiver, &mut [0], &mut control) {
+                Ok((_, Some(_))) => {
+                    return Some(Awake {
+                        _pair: (sender, receiver),
+                    });
+                }
+                _ => std::thread::yield_now(),
+            }
+        }
+        None
+    }
+}
+
+/// It takes a few tries on an idle machine; each takes some 10 us.
+const AWAKE_TRIES: u32 = 2_000;
 
 /// Asks the kernel to stamp what `socket` receives. Returns whether it will.
 pub(crate) fn enable(socket: &impl AsFd) -> bool {

@@ -6,6 +6,7 @@ use http::HeaderValue;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use crate::stamp::Awake;
 use crate::{HttpError, TlsOptions, tls};
 
 /// How a target is reached.
@@ -28,6 +29,8 @@ pub struct Target {
     pub(crate) host: HeaderValue,
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     prefix: String,
+    /// Holds the kernel's receive stamps on for as long as anyone uses the target.
+    _awake: Option<Arc<Awake>>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +62,7 @@ impl Target {
                 host: HeaderValue::from_static("localhost"),
                 tls: None,
                 prefix: String::new(),
+                _awake: None,
             });
         }
         let uri: http::Uri = url
@@ -102,6 +106,7 @@ impl Target {
                 .map_err(|error| bad(&error.to_string()))?,
             tls,
             prefix: uri.path().trim_end_matches('/').to_owned(),
+            _awake: Awake::new().map(Arc::new),
         })
     }
 

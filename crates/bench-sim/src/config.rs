@@ -17,114 +17,114 @@ use crate::fault::FaultRule;
 #[cfg_attr(feature = "cli", command(next_help_heading = "Simulated server"))]
 pub struct SimConfig {
     /// Address to listen on
-    #[cfg_attr(feature = "cli", arg(long = "sim-host", value_name = "IP", default_value_t = SimConfig::default().host))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-host", long = "sim-host", value_name = "IP", default_value_t = SimConfig::default().host))]
     pub host: IpAddr,
 
     /// Port to listen on, 0 for any free one
-    #[cfg_attr(feature = "cli", arg(long = "sim-port", value_name = "PORT", default_value_t = SimConfig::default().port))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-port", long = "sim-port", value_name = "PORT", default_value_t = SimConfig::default().port))]
     pub port: u16,
 
     /// Unix socket to listen on as well
     ///
     /// The file must not exist yet; it is removed when the server ends.
-    #[cfg_attr(feature = "cli", arg(long = "sim-unix", value_name = "PATH"))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-unix", long = "sim-unix", value_name = "PATH"))]
     pub unix: Option<PathBuf>,
 
     /// Model name: others are answered with 404
-    #[cfg_attr(feature = "cli", arg(long = "sim-model", value_name = "NAME", default_value_t = SimConfig::default().model))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-model", long = "sim-model", value_name = "NAME", default_value_t = SimConfig::default().model))]
     pub model: String,
 
     /// Longest prompt plus output, in tokens
-    #[cfg_attr(feature = "cli", arg(long = "sim-max-model-len", value_name = "TOKENS", default_value_t = SimConfig::default().max_model_len))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-max-model-len", long = "sim-max-model-len", value_name = "TOKENS", default_value_t = SimConfig::default().max_model_len))]
     pub max_model_len: u32,
 
     /// Seed of everything that is drawn: words, noise, acceptance, early stops, faults
-    #[cfg_attr(feature = "cli", arg(long = "sim-seed", value_name = "SEED", default_value_t = SimConfig::default().seed))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-seed", long = "sim-seed", value_name = "SEED", default_value_t = SimConfig::default().seed))]
     pub seed: u64,
 
     /// Most sequences in one step
-    #[cfg_attr(feature = "cli", arg(long = "sim-max-num-seqs", value_name = "N", default_value_t = SimConfig::default().max_num_seqs))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-max-num-seqs", long = "sim-max-num-seqs", value_name = "N", default_value_t = SimConfig::default().max_num_seqs))]
     pub max_num_seqs: usize,
 
     /// Most tokens, prefill and decode together, in one step
     ///
     /// A prompt longer than what is left of this budget is prefilled in chunks.
-    #[cfg_attr(feature = "cli", arg(long = "sim-max-num-batched-tokens", value_name = "TOKENS", default_value_t = SimConfig::default().max_num_batched_tokens))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-max-num-batched-tokens", long = "sim-max-num-batched-tokens", value_name = "TOKENS", default_value_t = SimConfig::default().max_num_batched_tokens))]
     pub max_num_batched_tokens: u32,
 
     /// Size of the KV cache in blocks of 16 tokens
     ///
     /// When it is full, the sequence admitted last is preempted and computed again later.
-    #[cfg_attr(feature = "cli", arg(long = "sim-kv-blocks", value_name = "BLOCKS", default_value_t = SimConfig::default().kv_blocks))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-kv-blocks", long = "sim-kv-blocks", value_name = "BLOCKS", default_value_t = SimConfig::default().kv_blocks))]
     pub kv_blocks: u32,
 
     /// Whether blocks of equal beginnings are shared between requests
-    #[cfg_attr(feature = "cli", arg(long = "sim-prefix-cache", value_name = "BOOL", action = clap::ArgAction::Set, default_value_t = SimConfig::default().prefix_cache))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-prefix-cache", long = "sim-prefix-cache", value_name = "BOOL", action = clap::ArgAction::Set, default_value_t = SimConfig::default().prefix_cache))]
     pub prefix_cache: bool,
 
     /// Duration of an empty step, in microseconds
-    #[cfg_attr(feature = "cli", arg(long = "sim-step-us", value_name = "US", default_value_t = SimConfig::default().step_us))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-step-us", long = "sim-step-us", value_name = "US", default_value_t = SimConfig::default().step_us))]
     pub step_us: f64,
 
     /// What each prefilled token adds to a step, in microseconds
-    #[cfg_attr(feature = "cli", arg(long = "sim-prefill-token-us", value_name = "US", default_value_t = SimConfig::default().prefill_token_us))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-prefill-token-us", long = "sim-prefill-token-us", value_name = "US", default_value_t = SimConfig::default().prefill_token_us))]
     pub prefill_token_us: f64,
 
     /// What each decoding sequence adds to a step, in microseconds
-    #[cfg_attr(feature = "cli", arg(long = "sim-decode-seq-us", value_name = "US", default_value_t = SimConfig::default().decode_seq_us))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-decode-seq-us", long = "sim-decode-seq-us", value_name = "US", default_value_t = SimConfig::default().decode_seq_us))]
     pub decode_seq_us: f64,
 
     /// Standard deviation of a step's duration, as a fraction of it
-    #[cfg_attr(feature = "cli", arg(long = "sim-noise", value_name = "FRACTION", default_value_t = SimConfig::default().noise))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-noise", long = "sim-noise", value_name = "FRACTION", default_value_t = SimConfig::default().noise))]
     pub noise: f64,
 
     /// Fixed pacing: time from a request's arrival to its first token
     ///
     /// With this or --sim-itl-ms there is no batching: every request keeps its own exact
     /// schedule, whatever the load. The one of the two that is not given equals the other.
-    #[cfg_attr(feature = "cli", arg(long = "sim-ttft-ms", value_name = "MS"))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-ttft-ms", long = "sim-ttft-ms", value_name = "MS"))]
     pub ttft_ms: Option<f64>,
 
     /// Fixed pacing: time between the tokens of a request
     ///
     /// See --sim-ttft-ms.
-    #[cfg_attr(feature = "cli", arg(long = "sim-itl-ms", value_name = "MS"))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-itl-ms", long = "sim-itl-ms", value_name = "MS"))]
     pub itl_ms: Option<f64>,
 
     /// Draft tokens per step, as in speculative decoding
-    #[cfg_attr(feature = "cli", arg(long = "sim-spec-tokens", value_name = "N", default_value_t = SimConfig::default().spec_tokens))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-spec-tokens", long = "sim-spec-tokens", value_name = "N", default_value_t = SimConfig::default().spec_tokens))]
     pub spec_tokens: u32,
 
     /// Probability that a draft token is accepted after those before it
-    #[cfg_attr(feature = "cli", arg(long = "sim-spec-acceptance", value_name = "P", default_value_t = SimConfig::default().spec_acceptance))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-spec-acceptance", long = "sim-spec-acceptance", value_name = "P", default_value_t = SimConfig::default().spec_acceptance))]
     pub spec_acceptance: f64,
 
     /// Tokens per event, after the first one, which leaves alone
-    #[cfg_attr(feature = "cli", arg(long = "sim-stream-interval", value_name = "N", default_value_t = SimConfig::default().stream_interval))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-stream-interval", long = "sim-stream-interval", value_name = "N", default_value_t = SimConfig::default().stream_interval))]
     pub stream_interval: u32,
 
     /// Probability that the output stops after any token, unless ignore_eos is asked for
-    #[cfg_attr(feature = "cli", arg(long = "sim-early-stop", value_name = "P", default_value_t = SimConfig::default().early_stop))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-early-stop", long = "sim-early-stop", value_name = "P", default_value_t = SimConfig::default().early_stop))]
     pub early_stop: f64,
 
     /// Report the cached prompt tokens in the usage
-    #[cfg_attr(feature = "cli", arg(long = "sim-prompt-tokens-details"))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-prompt-tokens-details", long = "sim-prompt-tokens-details"))]
     pub prompt_tokens_details: bool,
 
     /// Report each request's server-side times beside its usage
-    #[cfg_attr(feature = "cli", arg(long = "sim-request-metrics"))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-request-metrics", long = "sim-request-metrics"))]
     pub request_metrics: bool,
 
     /// Echo or give an x-request-id header
-    #[cfg_attr(feature = "cli", arg(long = "sim-request-id-headers"))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-request-id-headers", long = "sim-request-id-headers"))]
     pub request_id_headers: bool,
 
     /// Close a connection that has been idle for this long; never if not given
-    #[cfg_attr(feature = "cli", arg(long = "sim-keep-alive-ms", value_name = "MS"))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-keep-alive-ms", long = "sim-keep-alive-ms", value_name = "MS"))]
     pub keep_alive_ms: Option<u64>,
 
     /// Answer with faults, e.g. cut:3@every:10; see --help for all of them
-    #[cfg_attr(feature = "cli", arg(long = "sim-fault", value_name = "SPEC", long_help = crate::fault::help()))]
+    #[cfg_attr(feature = "cli", arg(id = "sim-fault", long = "sim-fault", value_name = "SPEC", long_help = crate::fault::help()))]
     pub faults: Vec<FaultRule>,
 
     /// Keep headers and body of every request, for tests (see [`crate::SimStats`])

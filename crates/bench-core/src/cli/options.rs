@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::serial::{float, header_names};
 
+/// Names the tokenizer that comes with the tool.
+pub(super) const BUILTIN: &str = "builtin";
+
 /// The options of a run, named as in `vllm bench serve` where both have the thing.
 ///
 /// The same struct is the command line, the keys of a configuration file and the record of
@@ -77,9 +80,9 @@ pub struct ServerOptions {
 
     /// Tokenizer: a tokenizer.json, a directory with one, a name on the hub, or `builtin`
     ///
-    /// The model's name if not given. It makes synthetic prompts of exact lengths and counts
-    /// the output of servers that do not.
-    #[arg(long, value_name = "PATH|NAME")]
+    /// The model's name if not given, the built-in one if given without a value. It makes
+    /// synthetic prompts of exact lengths and counts the output of servers that do not.
+    #[arg(long, value_name = "PATH|NAME", num_args = 0..=1, default_missing_value = BUILTIN)]
     pub tokenizer: Option<String>,
 
     /// Load no tokenizer: lengths are what the server reports

@@ -13,6 +13,7 @@ use bench_report::{Destination, Report, ReportError, check_metadata, date_stamp}
 use bench_types::Conversation;
 use http::{HeaderName, HeaderValue};
 
+use super::options::BUILTIN;
 use super::{OptionsError, RunOptions};
 use crate::probe::list_models;
 use crate::{Arrivals, Description, RequestOptions, Run, RunError, StopHandle, Timeouts};
@@ -51,9 +52,6 @@ impl Saving {
         self.destination.write(report, self.detailed)
     }
 }
-
-/// The tokenizer used with a simulated server unless another is named.
-const SIMULATED_TOKENIZER: &str = "builtin";
 
 impl RunOptions {
     /// Makes a run of the options: checks them, asks the server what they leave open, makes
@@ -251,7 +249,7 @@ impl RunOptions {
         }
         let spec = match &self.server.tokenizer {
             Some(named) => named,
-            None if simulated => SIMULATED_TOKENIZER,
+            None if simulated => BUILTIN,
             None => model,
         };
         Ok(Some(Tokenizer::load(spec)?))

@@ -1,0 +1,90 @@
+//! What is found out before the first request.
+
+use std::time::Duration;
+
+use bench_core::types::{Conversation, Prompt};
+use bench_core::{Run, RunError, backends::backend};
+use bench_sim::SimConfig;
+
+use super::{execute, prompts, quick, run, start};
+
+fn unused_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    format!("http://{}", listener.local_addr().expect("bound"))
+}
+
+async fn error(builder: bench_core::RunBuilder) -> RunError {
+    let result = builder.build().execute(&mut ()).await;
+    result.map(|_| ()).expect_err("it cannot run")
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there() {
+    let url = unused_address();
+    let builder = Run::builder(&url, backend("vllm").expect("there is one"))
+        .model("any")
+        .conversations(prompts(2, 2));
+    let text = error(builder).await.to_string();
+    assert!(text.contains(&url) && text.contains("is it running"), "{text}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_come_up_in_time() {
+    let builder = Run::builder(unused_address(), backend("vllm").expect("there is one"))
+        .model("any")
+        .ready_timeout(Duration::from_millis(10))
+        .conversations(prompts(2, 2));
+    let error = error(builder).await;
+    assert!(matches!(error, RunError::NotReady { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_ready_late() {
+    let config = SimConfig {
+        faults: vec!["status:503@first:1".parse().expect("a fault")],
+        ..quick()
+    };
+    let server = start(config);
+    let report = execute(run(&server, prompts(3, 2)).ready_timeout(super::PATIENCE)).await;
+    assert_eq!(report.summary.requests.completed, 3);
+    assert_eq!(server.stats().requests, 5, "two to find it ready");
+}
+
+#[tokio::test]
+async fn a_model_that_the_server_does_not_have() {
+    let server = start(quick());
+    let text = error(run(&server, prompts(2, 2)).model("no-such-model")).await.to_string();
+    assert!(text.contains("no-such-model") && text.contains("sim-model"), "{text}");
+    assert!(text.contains("404"), "{text}");
+}
+
+#[tokio::test]
+async fn nothing_to_send() {
+    let server = start(quick());
+    assert!(matches!(error(run(&server, Vec::new())).await, RunError::NothingToSend));
+}
+
+#[tokio::test]
+async fn a_prompt_the_backend_cannot_send() {
+    let server = start(quick());
+    let ids = Prompt::TokenIds([1, 2, 3].into());
+    let builder = Run::builder(server.url(), backend("openai-chat").expect("there is one"))
+        .model("sim-model")
+        .conversations(vec![Conversation::single(0, ids, Some(3), 2)]);
+    assert!(matches!(error(builder).await, RunError::Backend(_)));
+    assert_eq!(server.stats().requests, 0);
+}
+
+#[tokio::test]
+async fn token_ids_reach_the_server_as_they_are() {
+    let server = start(quick());
+    let ids = Prompt::TokenIds([5, 6, 7, 8].into());
+    let conversation = Conversation::single(0, ids, Some(4), 2);
+    let report = execute(run(&server, vec![conversation])).await;
+    assert_eq!(report.summary.requests.completed, 1);
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    let recorded = server.stats().recorded;
+    let body = &recorded.last().expect("recorded").body;
+    let body: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+    assert_eq!(body["prompt"], serde_json::json!([5, 6, 7, 8]));
+}

@@ -1,0 +1,5 @@
+//! Connections against real sockets that behave and misbehave on command.
+
+mod exchange;
+mod server;
+mod tls;

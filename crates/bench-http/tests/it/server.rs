@@ -1,0 +1,77 @@
+//! Servers that do exactly what a test says, on real sockets.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::rc::Rc;
+
+use bench_http::{Connection, Pool, PoolOptions, Target, TlsOptions, WorkerClock};
+use bench_stream::Clock;
+
+/// Listens on a free port and hands the accepted connections, one after the other, to
+/// `serve` on a thread.
+pub fn listen(mut serve: impl FnMut(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            serve(stream.expect("accepted"));
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Reads a request with a `content-length` body and returns it whole.
+pub fn read_request(stream: &mut impl Read) -> String {
+    let mut reader = BufReader::new(stream);
+    let mut text = String::new();
+    let mut length = 0;
+    loop {
+        let from = text.len();
+        if reader.read_line(&mut text).expect("readable") == 0 {
+            return text;
+        }
+        let line = text[from..].to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a number");
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("the whole body");
+    text.push_str(&String::from_utf8_lossy(&body));
+    text
+}
+
+pub const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// One chunk of a chunked body; an empty one ends it.
+pub fn chunk(text: &str) -> Vec<u8> {
+    format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
+}
+
+/// A whole answer in two chunks.
+pub fn answer(stream: &mut impl Write) {
+    let parts = [CHUNKED, &chunk("one"), &chunk("two"), &chunk("")].concat();
+    stream.write_all(&parts).expect("writable");
+}
+
+pub async fn pool_with(url: &str, tls: &TlsOptions, options: PoolOptions) -> Pool {
+    let target = Target::resolve(url, tls).await.expect("a usable target");
+    let clock = WorkerClock::new(Clock::start());
+    Pool::new(Rc::new(target), clock, options)
+}
+
+pub async fn pool(url: &str) -> Pool {
+    pool_with(url, &TlsOptions::default(), PoolOptions::default()).await
+}
+
+/// Sends a POST of `body`.
+pub fn post(connection: &mut Connection, body: &str) {
+    let request = http::Request::post("/v1/echo")
+        .body(bytes::Bytes::copy_from_slice(body.as_bytes()))
+        .expect("a request");
+    connection.encode(request).expect("encodable");
+    connection.start();
+}
