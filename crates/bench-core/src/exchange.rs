@@ -34,7 +34,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Encodes the request of a turn and sets a pooled connection aside for it, if there is
+    /// Takes a slot: encodes the request of a turn and sets a pooled connection aside for it, if there is
     /// one.
     pub(crate) fn prepare(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
         let plan = &cx.plan;
@@ -70,6 +70,7 @@ impl Exchange {
             stream: ResponseStream::new(plan.backend.decoder(), plan.keep_text != KeepText::Never),
             sent: None,
         };
+        exchange.stream.seen.timeline.released(cx.clock.now());
         exchange.connection = cx.take_connection();
         if let Some(mut connection) = exchange.connection.take() {
             if exchange.load(&mut connection).is_ok() {
@@ -82,7 +83,6 @@ impl Exchange {
     /// Sends the request at once if it has a connection that is still good.
     pub(crate) fn launch(&mut self, scheduled: Nanos) {
         self.stream.seen.timeline.scheduled(scheduled);
-        self.stream.seen.timeline.released(self.cx.clock.now());
         if let Some(mut connection) = self.connection.take() {
             if connection.is_reusable() {
                 self.start(connection);

@@ -102,7 +102,7 @@ fn a_result_is_what_vllm_bench_serve_writes_and_more() {
     assert_eq!(result["gpu"], "none");
     assert_eq!(result["note"], "x y");
     assert_eq!(result["completed"], 8);
-    assert_eq!(result["input_lens"], serde_json::json!([16; 8]));
+    assert_eq!(result["input_lens"], serde_json::json!(vec![16; 8]));
     assert_eq!(result["generated_texts"].as_array().map(Vec::len), Some(8));
     assert!(result["p99.9_ttft_ms"].is_number() && result["p50_e2el_ms"].is_number());
     assert!(result.get("p99_ttft_ms").is_none() && result.get("mean_itl_ms").is_none());
