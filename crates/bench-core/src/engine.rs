@@ -163,23 +163,25 @@ impl Collector<'_> {
             stop.cancel();
         });
         let (mut told, mut cancelled) = (false, false);
-        let reports = loop {
-            tokio::select! {
+        loop {
+            let ended = tokio::select! {
                 biased;
-                reports = &mut all => break reports,
-                () = &mut draining, if !cancelled => cancelled = true,
-                _ = tick.tick() => {}
-            }
-            if self.stop.is_stopped() && !told {
-                told = true;
+                reports = &mut all => Some(reports),
+                () = &mut draining, if !cancelled => {
+                    cancelled = true;
+                    None
+                }
+                _ = tick.tick() => None,
+            };
+            if self.stop.is_stopped() && !std::mem::replace(&mut told, true) {
                 self.observer.phase(Phase::Draining);
             }
             self.collect();
             self.report(&counters);
-        };
-        self.collect();
-        self.report(&counters);
-        reports
+            if let Some(reports) = ended {
+                return reports;
+            }
+        }
     }
 
     fn collect(&mut self) {

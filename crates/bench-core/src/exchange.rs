@@ -83,10 +83,8 @@ impl Exchange {
     /// Sends the request at once if it has a connection that is still good.
     pub(crate) fn launch(&mut self, scheduled: Nanos) {
         self.stream.seen.timeline.scheduled(scheduled);
-        if let Some(mut connection) = self.connection.take() {
-            if connection.is_reusable() {
-                self.start(connection);
-            }
+        if let Some(connection) = self.connection.take_if(|connection| connection.is_quiet()) {
+            self.start(connection);
         }
     }
 
@@ -119,6 +117,8 @@ impl Exchange {
         let cx = Rc::clone(&self.cx);
         let mut cancelled = pin!(cx.stop.cancelled());
         if self.sent.is_none() {
+            // Had it been of use, the request would have left on it.
+            self.connection = None;
             tokio::select! {
                 biased;
                 connected = self.connect() => connected?,

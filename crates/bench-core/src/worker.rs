@@ -214,8 +214,9 @@ async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result
         time_in_requests: Cell::new(0),
     });
     let ready = open_ahead(&cx, plan.share(plan.warm_connections, index)).await;
-    // The receiver waits for exactly one message of each worker.
+    // The run waits until every worker has let go of its sender.
     let _ = reporting.ready.send(ready);
+    drop(reporting.ready);
     let mut start = shared.start.clone();
     let Ok(start) = start.wait_for(Option::is_some).await.map(|start| *start) else {
         return Err(io::Error::other("the run was given up before it began"));

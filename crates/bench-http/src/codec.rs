@@ -47,13 +47,16 @@ impl Codec {
             Poll::Ready(done) => done?,
             Poll::Pending => unreachable!("an HTTP/1.1 handshake does no I/O"),
         };
-        Ok(Codec {
+        let mut codec = Codec {
             pipe,
             sender,
             connection,
             finished: false,
             state: State::Idle,
-        })
+        };
+        // hyper takes a request only once it was asked for one.
+        codec.drive();
+        Ok(codec)
     }
 
     /// Encodes `request` and appends its bytes to `out`.

@@ -169,7 +169,13 @@ impl Connection {
     /// side asked to close, and the server has not closed it since. Looks at the socket, so
     /// that a connection that went stale in the pool is found before anything is written.
     pub fn is_reusable(&mut self) -> bool {
-        !self.eof && self.broken.is_none() && self.codec.is_reusable() && self.wire.is_quiet()
+        self.codec.is_reusable() && self.is_quiet()
+    }
+
+    /// Whether the server has neither closed the connection nor said anything on it that was
+    /// not asked for. For a request that was encoded a while ago and is to be started now.
+    pub fn is_quiet(&self) -> bool {
+        !self.eof && self.broken.is_none() && self.wire.is_quiet()
     }
 
     fn write(&mut self) {

@@ -23,9 +23,12 @@ pub enum OptionsError {
     /// No such backend.
     #[error("--backend: {0}")]
     Backend(#[from] BackendError),
-    /// The dataset or the tokenizer cannot be used.
+    /// The dataset cannot be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// The tokenizer cannot be loaded.
+    #[error("{0} (--tokenizer PATH names one, --skip-tokenizer-init does without)")]
+    Tokenizer(#[source] DatasetError),
     /// A list of metrics, percentiles or objectives that makes no sense.
     #[error("{flag}: {source}")]
     Metrics {
@@ -46,11 +49,13 @@ impl OptionsError {
     /// Whether the command line is at fault, rather than a server or a file system.
     pub fn is_usage(&self) -> bool {
         match self {
+            OptionsError::Run(RunError::Target(_)) => true,
             OptionsError::Run(_) => false,
             OptionsError::Flag { .. }
             | OptionsError::Arrivals(_)
             | OptionsError::Backend(_)
             | OptionsError::Dataset(_)
+            | OptionsError::Tokenizer(_)
             | OptionsError::Metrics { .. }
             | OptionsError::Report(_) => true,
         }

@@ -15,7 +15,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::options::BUILTIN;
 use super::{OptionsError, RunOptions};
-use crate::probe::list_models;
+use crate::probe::{list_models, reach};
 use crate::{Arrivals, Description, RequestOptions, Run, RunError, StopHandle, Timeouts};
 
 /// What a tool knows beside the options.
@@ -81,9 +81,12 @@ impl RunOptions {
             insecure: self.server.insecure,
             ca_cert: self.server.ca_cert.clone(),
         };
+        let target = Target::resolve(&base_url, &tls).await.map_err(RunError::from)?;
         if request.model.is_empty() {
-            let limit = ready_timeout;
-            request.model = discover(&base_url, &tls, &request, limit).await?;
+            request.model = discover(&target, &request, ready_timeout).await?;
+        } else if ready_timeout.is_zero() {
+            // Before the tokenizer and the dataset take their time.
+            reach(&target, timeouts.connect).await?;
         }
         let model_id = self.server.model.clone();
         let model_id = model_id.unwrap_or_else(|| request.model.clone());
@@ -252,7 +255,7 @@ impl RunOptions {
             None if simulated => BUILTIN,
             None => model,
         };
-        Ok(Some(Tokenizer::load(spec)?))
+        Tokenizer::load(spec).map(Some).map_err(OptionsError::Tokenizer)
     }
 
     /// The measured conversations and those of the warm-up, which are other ones as long as
@@ -284,15 +287,13 @@ impl RunOptions {
 
 /// The first model the server lists; waits for the server as long as `limit`.
 async fn discover(
-    base_url: &str,
-    tls: &TlsOptions,
+    target: &Target,
     request: &RequestOptions,
     limit: Duration,
 ) -> Result<String, OptionsError> {
-    let target = Target::resolve(base_url, tls).await.map_err(RunError::from)?;
     let deadline = tokio::time::Instant::now() + limit;
     loop {
-        match list_models(&target, request).await {
+        match list_models(target, request).await {
             Ok(models) => {
                 return models.into_iter().next().ok_or_else(|| {
                     let problem = "the server lists no model; name the one to ask for";

@@ -67,7 +67,7 @@ async fn faults_that_fail_a_request() {
     assert_eq!(class("cut:2").await, Some(FailureClass::Truncated));
     assert_eq!(class("reset:2").await, Some(FailureClass::Truncated));
     assert_eq!(class("cut-clean:2").await, Some(FailureClass::Truncated));
-    assert_eq!(class("empty").await, Some(FailureClass::NoTokens));
+    assert_eq!(class("empty").await, Some(FailureClass::Truncated));
     assert_eq!(class("garbage:2").await, Some(FailureClass::Protocol));
 }
 

@@ -57,7 +57,7 @@ fn the_demo_prints_the_report_and_says_that_it_is_simulated() {
     let text = stdout(&output);
     assert!(output.status.success(), "{}", stderr(&output));
     for part in [
-        "simulated server",
+        "SIMULATED SERVER",
         "============ Serving Benchmark Result ============",
         "Successful requests:                     20",
         "Total input tokens:                      20480",
@@ -164,7 +164,7 @@ fn bad_command_lines_are_explained() {
     assert_fails(&bench_serve(&["--sim", "--metadata", "k"]), 2, &["--metadata", "KEY=VALUE"]);
     assert_fails(&bench_serve(&["--sim", "--endpoint", "v1"]), 2, &["--endpoint", "slash"]);
     assert_fails(&bench_serve(&["--sim", "--total-timeout=-1"]), 2, &["--total-timeout"]);
-    assert_fails(&bench_serve(&["--base-url", "localhost:1", "--model", "m"]), 1, &["http://"]);
+    assert_fails(&bench_serve(&["--base-url", "localhost:1", "--model", "m"]), 2, &["http://"]);
     let no_tokenizer = ["--sim", "--tokenizer", "/no/such/tokenizer.json"];
     assert_fails(&bench_serve(&no_tokenizer), 2, &["/no/such/tokenizer.json"]);
 }
