@@ -27,7 +27,10 @@ pub(crate) struct Exchange {
     cx: Rc<WorkerContext>,
     conversation: usize,
     turn: u32,
-    http: Result<http::Request<Bytes>, Failure>,
+    /// What is sent; gone once it is on its way.
+    http: Option<http::Request<Bytes>>,
+    /// Why there is nothing to send.
+    unsendable: Option<Failure>,
     connection: Option<Connection>,
     stream: ResponseStream,
     sent: Option<Nanos>,
@@ -57,24 +60,25 @@ impl Exchange {
         request.headers = &options.headers;
         request.path = options.path.as_deref();
         request.authorization = options.authorization.as_ref();
-        let http = plan
-            .backend
-            .encode(&request)
-            .map_err(|error| Failure::Protocol(error.to_string()));
+        let (http, unsendable) = match plan.backend.encode(&request) {
+            Ok(http) => (Some(http), None),
+            Err(error) => (None, Some(error.into())),
+        };
         let mut exchange = Exchange {
             cx: Rc::clone(cx),
             conversation,
             turn,
             http,
+            unsendable,
             connection: None,
             stream: ResponseStream::new(plan.backend.decoder(), plan.keep_text != KeepText::Never),
             sent: None,
         };
         exchange.stream.seen.timeline.released(cx.clock.now());
-        exchange.connection = cx.take_connection();
-        if let Some(mut connection) = exchange.connection.take() {
-            if exchange.load(&mut connection).is_ok() {
-                exchange.connection = Some(connection);
+        if let Some(mut connection) = cx.take_connection() {
+            match exchange.load(&mut connection) {
+                Ok(()) => exchange.connection = Some(connection),
+                Err(failure) => exchange.unsendable = Some(failure),
             }
         }
         exchange
@@ -89,7 +93,7 @@ impl Exchange {
     }
 
     /// Sees the request through to its end.
-    pub(crate) async fn finish(mut self) -> RequestRecord {
+    pub(crate) async fn finish(&mut self) -> RequestRecord {
         self.cx.counters.in_flight.fetch_add(1, Relaxed);
         let outcome = match self.run().await {
             Ok(finish) => Outcome::Completed(finish),
@@ -100,14 +104,17 @@ impl Exchange {
     }
 
     fn load(&self, connection: &mut Connection) -> Result<(), Failure> {
-        let request = self.http.as_ref().map_err(Clone::clone)?.clone();
+        if let Some(failure) = &self.unsendable {
+            return Err(failure.clone());
+        }
         connection
-            .encode(request)
+            .encode(self.http.clone().unwrap_or_default())
             .map_err(|error| Failure::Protocol(error.to_string()))
     }
 
     fn start(&mut self, mut connection: Connection) {
         let sent = connection.start();
+        self.http = None;
         self.stream.seen.timeline.sent(sent);
         self.sent = Some(sent);
         self.connection = Some(connection);
@@ -135,7 +142,9 @@ impl Exchange {
     }
 
     async fn connect(&mut self) -> Result<(), Failure> {
-        self.http.as_ref().map_err(Clone::clone)?;
+        if let Some(failure) = self.unsendable.take() {
+            return Err(failure);
+        }
         let mut connection = match self.cx.take_connection() {
             Some(pooled) => pooled,
             None => {
@@ -215,7 +224,7 @@ impl Exchange {
         result
     }
 
-    fn record(mut self, outcome: Outcome) -> RequestRecord {
+    fn record(&mut self, outcome: Outcome) -> RequestRecord {
         let cx = &self.cx;
         let conversation = &cx.plan.conversations[self.conversation];
         let asked = &conversation.turns[self.turn as usize];
@@ -336,7 +345,7 @@ impl Watchdog {
 
 /// Sends the turns of a conversation one after the other, the first of which is prepared or
 /// under way already.
-pub(crate) async fn converse(cx: Rc<WorkerContext>, first: Exchange) {
+pub(crate) async fn converse(cx: Rc<WorkerContext>, first: Box<Exchange>) {
     let index = first.conversation;
     let turns = cx.plan.conversations[index].turns.len() as u32;
     let mut exchange = first;
@@ -351,14 +360,14 @@ pub(crate) async fn converse(cx: Rc<WorkerContext>, first: Exchange) {
         }
         let next = &cx.plan.conversations[index].turns[turn as usize + 1];
         let due = ended.saturating_add(next.pause.into());
-        exchange = Exchange::prepare(&cx, index, turn + 1);
+        *exchange = Exchange::prepare(&cx, index, turn + 1);
         if over || !cx.pause_until(due).await {
             exchange.stream.seen.timeline.scheduled(due);
             let record = exchange.record(Outcome::Failed(Failure::Cancelled));
             cx.deliver(record);
             // The rest of the conversation has nothing to go on from.
             for turn in turn + 2..turns {
-                let left = Exchange::prepare(&cx, index, turn);
+                let mut left = Exchange::prepare(&cx, index, turn);
                 cx.deliver(left.record(Outcome::Failed(Failure::Cancelled)));
             }
             return;

@@ -18,8 +18,7 @@ use crate::probe::list_models;
 use crate::stop::StopHandle;
 use crate::{RunError, tokens};
 
-/// Connections opened before a run without a concurrency limit, at most. Further ones are
-/// opened when they are needed.
+/// Connections opened before a run, at most. Further ones are opened when they are needed.
 const MOST_WARM: usize = 16_384;
 
 /// How many connections are kept in reserve while requests arrive at a rate: enough for this
@@ -152,8 +151,11 @@ impl Run {
 impl RunBuilder {
     fn plan(&self, target: Target, conversations: Vec<Conversation>) -> Plan {
         let count = conversations.len();
-        let slots = self.max_concurrency.map(|slots| slots.clamp(1, count));
         let paced = self.arrivals.is_paced();
+        // A burst needs a slot for every request, and each worker its share of them.
+        let burst = if paced { None } else { Some(count) };
+        let slots = self.max_concurrency.or(burst);
+        let slots = slots.map(|slots| slots.clamp(1, count));
         let threads = self.threads.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
         });
@@ -163,9 +165,8 @@ impl RunBuilder {
             0
         };
         let warm_connections = match slots {
-            Some(slots) => slots,
-            None if paced => reserve.min(count),
-            None => count.min(MOST_WARM),
+            Some(slots) => slots.min(MOST_WARM),
+            None => reserve.min(count),
         };
         Plan {
             backend: self.backend,

@@ -26,6 +26,11 @@ use crate::plan::Plan;
 /// How often a worker compares clocks and chooses its nap.
 const TICK: Duration = Duration::from_millis(100);
 
+/// At the beginning of an unpaced run all slots are free at once. Each worker sends its share
+/// one after the other with this gap: no server takes requests faster than that from one
+/// client, and what waits in its accept queue would look like time to the first token.
+const WAVE_GAP: Nanos = Nanos::from_micros(25);
+
 /// Connections opened at the same time before a run.
 const DIALERS: usize = 64;
 
@@ -255,6 +260,8 @@ async fn send_all(
     let slots = plan
         .slots
         .map(|slots| Arc::new(Semaphore::new(plan.share(slots, index))));
+    let first_wave = if plan.paced { 0 } else { slots_here(plan, index) as u64 };
+    let mut next_in_wave = Nanos::ZERO;
     let mut requests = JoinSet::new();
     let mut taken = 0;
     while let Some(permit) = slot(slots.as_ref(), &shared.stop).await {
@@ -263,11 +270,18 @@ async fn send_all(
             break;
         };
         let scheduled = start + *offset;
-        let mut exchange = Exchange::prepare(cx, conversation, 0);
+        let mut exchange = Box::new(Exchange::prepare(cx, conversation, 0));
         tokio::select! {
             biased;
             () = shared.stop.stopped() => break,
             waited = cx.pacer.until(scheduled) => waited?,
+        }
+        if taken < first_wave {
+            // Others get their turn while the wave is spread.
+            while cx.clock.now() < next_in_wave {
+                tokio::task::yield_now().await;
+            }
+            next_in_wave = cx.clock.now() + WAVE_GAP;
         }
         exchange.launch(scheduled);
         taken += 1;
@@ -282,6 +296,11 @@ async fn send_all(
     }
     while requests.join_next().await.is_some() {}
     Ok(taken)
+}
+
+/// Slots of worker `index`.
+fn slots_here(plan: &Plan, index: usize) -> usize {
+    plan.share(plan.slots.unwrap_or(plan.offsets.len()), index)
 }
 
 /// A free slot: `None` once the run is stopped, `Some(None)` where slots are not limited.

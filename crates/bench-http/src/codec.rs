@@ -13,6 +13,10 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+/// Size of hyper's own read buffer. Events are a few hundred bytes, and there are thousands
+/// of connections.
+const READ_BUFFER: usize = 4096;
+
 type ResponseFuture = Pin<Box<dyn Future<Output = hyper::Result<http::Response<Incoming>>>>>;
 
 /// What the codec made of the bytes fed to it.
@@ -31,7 +35,7 @@ enum State {
 pub(crate) struct Codec {
     pipe: Rc<RefCell<Pipe>>,
     sender: http1::SendRequest<Full<Bytes>>,
-    connection: http1::Connection<PipeEnd, Full<Bytes>>,
+    connection: Box<http1::Connection<PipeEnd, Full<Bytes>>>,
     finished: bool,
     state: State,
 }
@@ -41,7 +45,9 @@ impl Codec {
         let pipe = Rc::new(RefCell::new(Pipe::default()));
         let end = PipeEnd(Rc::clone(&pipe));
         // The handshake of HTTP/1.1 sends nothing, so its future is ready at once.
-        let mut handshake = Box::pin(http1::Builder::new().handshake(end));
+        let mut builder = http1::Builder::new();
+        builder.read_buf_exact_size(Some(READ_BUFFER));
+        let mut handshake = Box::pin(builder.handshake(end));
         let mut cx = Context::from_waker(Waker::noop());
         let (sender, connection) = match handshake.as_mut().poll(&mut cx) {
             Poll::Ready(done) => done?,
@@ -50,7 +56,7 @@ impl Codec {
         let mut codec = Codec {
             pipe,
             sender,
-            connection,
+            connection: Box::new(connection),
             finished: false,
             state: State::Idle,
         };
@@ -59,17 +65,22 @@ impl Codec {
         Ok(codec)
     }
 
-    /// Encodes `request` and appends its bytes to `out`.
-    pub(crate) fn encode(&mut self, request: http::Request<Bytes>, out: &mut Vec<u8>) {
+    /// The bytes of `request`.
+    pub(crate) fn encode(&mut self, request: http::Request<Bytes>) -> Vec<u8> {
+        let mut out = Vec::new();
         self.state = State::Head(Box::pin(self.sender.send_request(request.map(Full::new))));
         // A long body takes several rounds: hyper hands over what fits its buffer each time.
         loop {
             self.drive();
             let mut pipe = self.pipe.borrow_mut();
             if pipe.outbound.is_empty() {
-                return;
+                return out;
             }
-            out.append(&mut pipe.outbound);
+            if out.is_empty() {
+                out = std::mem::take(&mut pipe.outbound);
+            } else {
+                out.append(&mut pipe.outbound);
+            }
         }
     }
 
@@ -135,7 +146,7 @@ impl Codec {
         if !self.finished {
             let mut cx = Context::from_waker(Waker::noop());
             // An error also ends the response future or the body, which report it.
-            self.finished = Pin::new(&mut self.connection).poll(&mut cx).is_ready();
+            self.finished = Pin::new(&mut *self.connection).poll(&mut cx).is_ready();
         }
     }
 }

@@ -96,10 +96,9 @@ impl Connection {
             .map_err(|error| HttpError::Request(format!("path {path}: {error}")))?;
         let host = || self.target.host.clone();
         request.headers_mut().entry(HOST).or_insert_with(host);
-        self.out.clear();
         self.written = 0;
         self.head_seen = false;
-        self.codec.encode(request, &mut self.out);
+        self.out = self.codec.encode(request);
         self.wire
             .seal(&mut self.out)
             .map_err(|error| HttpError::Request(error.to_string()))
@@ -187,10 +186,12 @@ impl Connection {
                     // The server may have answered before it stopped reading, so the
                     // response is read all the same.
                     self.broken = Some(error);
-                    self.written = self.out.len();
+                    break;
                 }
             }
         }
+        self.out = Vec::new();
+        self.written = 0;
     }
 
     fn hang_up(&mut self, error: Option<io::Error>) {
