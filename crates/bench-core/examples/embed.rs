@@ -22,3 +22,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("p99 TTFT: {p99:.2} ms");
     Ok(())
 }
+
+#[test]
+fn it_runs() {
+    main().expect("the example runs");
+}

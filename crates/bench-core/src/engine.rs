@@ -11,11 +11,11 @@ use bench_types::{LagSummary, Nanos, RequestRecord, RunEnd, RunFacts};
 use hdrhistogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
+use crate::RunError;
 use crate::observer::{Observer, Phase, Progress};
 use crate::plan::Plan;
 use crate::stop::StopHandle;
 use crate::worker::{self, Answers, Counters, Ready, Reporting, Shared, WorkerReport};
-use crate::RunError;
 
 /// How often the observer hears of the run.
 const TICK: Duration = Duration::from_millis(100);

@@ -48,8 +48,7 @@ impl Exchange {
             options.request_id_prefix,
             plan.first_ids[conversation] + u64::from(turn)
         );
-        let mut request =
-            Request::new(&asked.prompt, &options.model, asked.max_output_tokens);
+        let mut request = Request::new(&asked.prompt, &options.model, asked.max_output_tokens);
         request.sampling = &options.sampling;
         request.ignore_eos = options.ignore_eos;
         request.logprobs = options.logprobs;
@@ -218,7 +217,10 @@ impl Exchange {
         let (contents, merged) = (self.stream.seen.contents, self.stream.seen.receive.merged);
         let result = self.stream.data(bytes, at);
         let seen = &self.stream.seen;
-        self.cx.counters.chunks.fetch_add(seen.contents - contents, Relaxed);
+        self.cx
+            .counters
+            .chunks
+            .fetch_add(seen.contents - contents, Relaxed);
         let merged = u64::from(seen.receive.merged - merged);
         self.cx.merged.set(self.cx.merged.get() + merged);
         result
@@ -338,7 +340,9 @@ impl Watchdog {
             }
             next = next.min(left.into());
         }
-        self.sleep.as_mut().reset(tokio::time::Instant::now() + next);
+        self.sleep
+            .as_mut()
+            .reset(tokio::time::Instant::now() + next);
         Ok(())
     }
 }

@@ -142,17 +142,35 @@ mod tests {
     #[test]
     fn no_nap_without_kernel_stamps_or_with_few_reads_or_merged_ones() {
         let none = Duration::ZERO;
-        assert_eq!(nap_for(&Observed { kernel: false, ..BUSY }), none);
+        assert_eq!(
+            nap_for(&Observed {
+                kernel: false,
+                ..BUSY
+            }),
+            none
+        );
         assert_eq!(nap_for(&Observed { reads: 5, ..BUSY }), none);
-        assert_eq!(nap_for(&Observed { merged: 100, ..BUSY }), none);
+        assert_eq!(
+            nap_for(&Observed {
+                merged: 100,
+                ..BUSY
+            }),
+            none
+        );
         assert_eq!(nap_for(&Observed { reads: 0, ..BUSY }), none);
     }
 
     #[test]
     fn short_requests_are_not_held_up() {
-        let short = Observed { request: Nanos::from_millis(4), ..BUSY };
+        let short = Observed {
+            request: Nanos::from_millis(4),
+            ..BUSY
+        };
         assert_eq!(nap_for(&short), Duration::ZERO);
-        let busier = Observed { reads: 100_000, ..short };
+        let busier = Observed {
+            reads: 100_000,
+            ..short
+        };
         assert_eq!(nap_for(&busier), Duration::from_micros(10));
     }
 }

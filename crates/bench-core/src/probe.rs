@@ -23,22 +23,6 @@ struct Model {
     id: String,
 }
 
-/// Finds out whether anybody answers.
-///
-/// # Errors
-/// [`RunError::Unreachable`] without a connection.
-#[cfg(feature = "cli")]
-pub(crate) async fn reach(target: &Target, limit: Duration) -> Result<(), RunError> {
-    let clock = bench_http::WorkerClock::new(bench_stream::Clock::start());
-    let options = bench_http::PoolOptions {
-        connect_timeout: limit,
-        ..bench_http::PoolOptions::default()
-    };
-    let pool = bench_http::Pool::new(std::rc::Rc::new(target.clone()), clock, options);
-    pool.connect().await.map_err(RunError::Unreachable)?;
-    Ok(())
-}
-
 /// The models listed at `/v1/models`.
 ///
 /// # Errors

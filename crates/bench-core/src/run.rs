@@ -236,7 +236,10 @@ impl RunBuilder {
         let deadline = clock.now().saturating_add(self.ready_timeout.into());
         observer.phase(Phase::ReadyCheck);
         loop {
-            let last = match self.try_one(target, clock, &mut (), Phase::ReadyCheck).await {
+            let last = match self
+                .try_one(target, clock, &mut (), Phase::ReadyCheck)
+                .await
+            {
                 Ok(Outcome::Completed(_)) => return Ok(()),
                 Ok(Outcome::Failed(failure)) => failure,
                 Err(RunError::Unreachable(error)) => error.into(),
@@ -272,7 +275,10 @@ impl RunBuilder {
             Err(_) => return Ok(None),
         };
         let model = model.clone();
-        match self.try_one(target, clock, &mut (), Phase::ReadyCheck).await? {
+        match self
+            .try_one(target, clock, &mut (), Phase::ReadyCheck)
+            .await?
+        {
             Outcome::Completed(_) => Ok(Some(format!(
                 "the server answers requests for `{model}` although it lists only: {}",
                 served.join(", ")

@@ -3,9 +3,7 @@
 use bench_backends::{BodyEnd, Decoder, StreamEvent};
 use bench_http::Arrival;
 use bench_stream::{SseLimits, SseParser, TimelineBuilder};
-use bench_types::{
-    Failure, Finish, Nanos, ReceiveCounts, ServerTimings, TokenSource, Transcript,
-};
+use bench_types::{Failure, Finish, Nanos, ReceiveCounts, ServerTimings, TokenSource, Transcript};
 
 /// Everything collected from one response.
 pub(crate) struct ResponseStream {

@@ -10,9 +10,15 @@ use crate::plan::KeepText;
 /// served its purpose.
 pub(crate) fn settle_from_stream(record: &mut RequestRecord, keep: KeepText) {
     let contents = record.timeline.contents().count() as u64;
-    if record.chunk_tokens != TokenSource::Unknown && record.output_tokens_source != TokenSource::Usage
+    if record.chunk_tokens != TokenSource::Unknown
+        && record.output_tokens_source != TokenSource::Usage
     {
-        let total: u64 = record.timeline.marks.iter().map(|mark| u64::from(mark.tokens)).sum();
+        let total: u64 = record
+            .timeline
+            .marks
+            .iter()
+            .map(|mark| u64::from(mark.tokens))
+            .sum();
         record.output_tokens = u32::try_from(total).unwrap_or(u32::MAX);
         record.output_tokens_source = record.chunk_tokens;
     }

@@ -166,7 +166,8 @@ impl WorkerContext {
         if let Some(sent) = timeline.sent {
             let spent = timeline.closed.since(sent);
             self.ended.set(self.ended.get() + 1);
-            self.time_in_requests.set(self.time_in_requests.get() + spent.0);
+            self.time_in_requests
+                .set(self.time_in_requests.get() + spent.0);
         }
         // The run has stopped listening only if it was dropped, and then nobody misses it.
         let _ = self.records.send(record);
@@ -260,7 +261,11 @@ async fn send_all(
     let slots = plan
         .slots
         .map(|slots| Arc::new(Semaphore::new(plan.share(slots, index))));
-    let first_wave = if plan.paced { 0 } else { slots_here(plan, index) as u64 };
+    let first_wave = if plan.paced {
+        0
+    } else {
+        slots_here(plan, index) as u64
+    };
     let mut next_in_wave = Nanos::ZERO;
     let mut requests = JoinSet::new();
     let mut taken = 0;

@@ -88,7 +88,10 @@ impl Connection {
     /// # Errors
     /// If the path cannot be part of a request or TLS refuses to encrypt.
     pub fn encode(&mut self, mut request: http::Request<Bytes>) -> Result<(), HttpError> {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
         *request.uri_mut() = self
             .target
             .path(path)

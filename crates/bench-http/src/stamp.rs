@@ -37,9 +37,8 @@ pub struct StampStats {
 impl StampStats {
     fn new() -> StampStats {
         // Two digits, from a microsecond to a minute: what is longer counts as a minute.
-        let lag = Histogram::new_with_bounds(1_000, LONGEST_LAG.0, 2).unwrap_or_else(|_| {
-            unreachable!("the bounds are constants that HdrHistogram accepts")
-        });
+        let lag = Histogram::new_with_bounds(1_000, LONGEST_LAG.0, 2)
+            .unwrap_or_else(|_| unreachable!("the bounds are constants that HdrHistogram accepts"));
         StampStats {
             kernel: Cell::new(0),
             user: Cell::new(0),
@@ -73,22 +72,39 @@ const LONGEST_LAG: Nanos = Nanos::from_millis(60_000);
 /// clones share their state.
 #[derive(Clone, Debug)]
 pub struct WorkerClock {
-    clock: Rc<RefCell<Clock>>,
+    clock: Rc<RefCell<CheckedClock>>,
     stats: Rc<StampStats>,
+}
+
+#[derive(Debug)]
+struct CheckedClock {
+    clock: Clock,
+    /// When it was last compared with the wall clock.
+    checked: Nanos,
+}
+
+impl CheckedClock {
+    fn check(&mut self) -> ClockCheck {
+        self.checked = self.clock.now();
+        self.clock.check()
+    }
 }
 
 impl WorkerClock {
     /// A worker's own copy of the run's clock.
     pub fn new(clock: Clock) -> WorkerClock {
         WorkerClock {
-            clock: Rc::new(RefCell::new(clock)),
+            clock: Rc::new(RefCell::new(CheckedClock {
+                clock,
+                checked: clock.now(),
+            })),
             stats: Rc::new(StampStats::new()),
         }
     }
 
     /// The time on the run's clock.
     pub fn now(&self) -> Nanos {
-        self.clock.borrow().now()
+        self.clock.borrow().clock.now()
     }
 
     /// Compares the wall clock, which the kernel stamps with, with the run's clock again and
@@ -99,7 +115,7 @@ impl WorkerClock {
 
     /// Steps of the wall clock seen by [`WorkerClock::check`].
     pub fn steps(&self) -> u32 {
-        self.clock.borrow().steps()
+        self.clock.borrow().clock.steps()
     }
 
     /// What was stamped so far.
@@ -110,7 +126,7 @@ impl WorkerClock {
     /// The stamp of a read that just returned with the kernel's `realtime` stamp.
     pub(crate) fn arrival(&self, realtime: Option<Duration>) -> Arrival {
         let mut clock = self.clock.borrow_mut();
-        let now = clock.now();
+        let now = clock.clock.now();
         let arrival = match realtime.and_then(|realtime| plausible(&mut clock, realtime, now)) {
             Some(at) => Arrival {
                 at,
@@ -133,18 +149,18 @@ impl WorkerClock {
 const FUTURE: Nanos = Nanos::from_millis(1);
 
 /// Bytes that seem to have waited longer than this may really have, or the wall clock was set
-/// back: worth a look at the clocks.
+/// back: worth a look at the clocks, if the last one was as long ago.
 const OLD: Nanos = Nanos::from_millis(20);
 
 /// The kernel's stamp on the run's clock, unless a step of the wall clock spoiled it.
-fn plausible(clock: &mut Clock, realtime: Duration, now: Nanos) -> Option<Nanos> {
-    let at = clock.from_realtime(realtime)?;
-    if (at.since(now) > FUTURE || now.since(at) > OLD)
-        && matches!(clock.check(), ClockCheck::Stepped { .. })
-    {
+fn plausible(checked: &mut CheckedClock, realtime: Duration, now: Nanos) -> Option<Nanos> {
+    let at = checked.clock.from_realtime(realtime)?;
+    let early = at.since(now) > FUTURE;
+    let late = now.since(at) > OLD && now.since(checked.checked) > OLD;
+    if (early || late) && matches!(checked.check(), ClockCheck::Stepped { .. }) {
         return None;
     }
-    (at.since(now) <= FUTURE).then(|| at.min(now))
+    (!early).then(|| at.min(now))
 }
 
 /// Keeps the kernel stamping.

@@ -76,7 +76,9 @@ impl Target {
         };
         let authority = uri.authority().ok_or_else(|| bad("the host is missing"))?;
         if authority.as_str().contains('@') {
-            return Err(bad("credentials in the URL are not supported, use --header"));
+            return Err(bad(
+                "credentials in the URL are not supported, use --header",
+            ));
         }
         if uri.query().is_some() {
             return Err(bad("it has a query part"));

@@ -211,10 +211,7 @@ impl Wire {
 
 type Reading = (usize, Option<std::time::Duration>, bool);
 
-fn receive_into(
-    socket: &impl std::os::fd::AsRawFd,
-    scratch: &mut Scratch,
-) -> io::Result<Reading> {
+fn receive_into(socket: &impl std::os::fd::AsRawFd, scratch: &mut Scratch) -> io::Result<Reading> {
     let (read, realtime) = stamp::receive(socket, &mut scratch.buffer, &mut scratch.control)?;
     Ok((read, realtime, read < scratch.buffer.len()))
 }

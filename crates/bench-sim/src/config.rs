@@ -27,7 +27,10 @@ pub struct SimConfig {
     /// Unix socket to listen on as well
     ///
     /// The file must not exist yet; it is removed when the server ends.
-    #[cfg_attr(feature = "cli", arg(id = "sim-unix", long = "sim-unix", value_name = "PATH"))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "sim-unix", long = "sim-unix", value_name = "PATH")
+    )]
     pub unix: Option<PathBuf>,
 
     /// Model name: others are answered with 404
@@ -82,13 +85,19 @@ pub struct SimConfig {
     ///
     /// With this or --sim-itl-ms there is no batching: every request keeps its own exact
     /// schedule, whatever the load. The one of the two that is not given equals the other.
-    #[cfg_attr(feature = "cli", arg(id = "sim-ttft-ms", long = "sim-ttft-ms", value_name = "MS"))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "sim-ttft-ms", long = "sim-ttft-ms", value_name = "MS")
+    )]
     pub ttft_ms: Option<f64>,
 
     /// Fixed pacing: time between the tokens of a request
     ///
     /// See --sim-ttft-ms.
-    #[cfg_attr(feature = "cli", arg(id = "sim-itl-ms", long = "sim-itl-ms", value_name = "MS"))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "sim-itl-ms", long = "sim-itl-ms", value_name = "MS")
+    )]
     pub itl_ms: Option<f64>,
 
     /// Draft tokens per step, as in speculative decoding
@@ -108,19 +117,35 @@ pub struct SimConfig {
     pub early_stop: f64,
 
     /// Report the cached prompt tokens in the usage
-    #[cfg_attr(feature = "cli", arg(id = "sim-prompt-tokens-details", long = "sim-prompt-tokens-details"))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "sim-prompt-tokens-details", long = "sim-prompt-tokens-details")
+    )]
     pub prompt_tokens_details: bool,
 
     /// Report each request's server-side times beside its usage
-    #[cfg_attr(feature = "cli", arg(id = "sim-request-metrics", long = "sim-request-metrics"))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "sim-request-metrics", long = "sim-request-metrics")
+    )]
     pub request_metrics: bool,
 
     /// Echo or give an x-request-id header
-    #[cfg_attr(feature = "cli", arg(id = "sim-request-id-headers", long = "sim-request-id-headers"))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "sim-request-id-headers", long = "sim-request-id-headers")
+    )]
     pub request_id_headers: bool,
 
     /// Close a connection that has been idle for this long; never if not given
-    #[cfg_attr(feature = "cli", arg(id = "sim-keep-alive-ms", long = "sim-keep-alive-ms", value_name = "MS"))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            id = "sim-keep-alive-ms",
+            long = "sim-keep-alive-ms",
+            value_name = "MS"
+        )
+    )]
     pub keep_alive_ms: Option<u64>,
 
     /// Answer with faults, e.g. cut:3@every:10; see --help for all of them

@@ -7,6 +7,8 @@ mod progress;
 mod serial;
 
 pub use error::OptionsError;
-pub use options::{ClientOptions, LoadOptions, ResultOptions, RunOptions, SendOptions, ServerOptions};
+pub use options::{
+    ClientOptions, LoadOptions, ResultOptions, RunOptions, SendOptions, ServerOptions,
+};
 pub use prepare::{Saving, Surroundings};
 pub use progress::ProgressBar;

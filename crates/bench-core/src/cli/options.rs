@@ -411,7 +411,10 @@ mod tests {
         .unwrap();
         let stored = serde_json::to_value(&options).unwrap();
         assert_eq!(stored["request-rate"], "inf");
-        assert_eq!(serde_json::from_value::<RunOptions>(stored).unwrap(), options);
+        assert_eq!(
+            serde_json::from_value::<RunOptions>(stored).unwrap(),
+            options
+        );
     }
 
     #[test]

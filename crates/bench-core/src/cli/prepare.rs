@@ -3,19 +3,21 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bench_backends::backend;
 use bench_datasets::{Tokenizer, dataset_hash};
-use bench_http::{Target, TlsOptions};
+use bench_http::{Pool, PoolOptions, Target, TlsOptions, WorkerClock};
 use bench_metrics::{MetricsError, Slo, SummaryOptions, parse_metrics, parse_percentiles};
 use bench_report::{Destination, Report, ReportError, check_metadata, date_stamp};
+use bench_stream::Clock;
 use bench_types::Conversation;
 use http::{HeaderName, HeaderValue};
 
 use super::options::BUILTIN;
 use super::{OptionsError, RunOptions};
-use crate::probe::{list_models, reach};
+use crate::probe::list_models;
 use crate::{Arrivals, Description, RequestOptions, Run, RunError, StopHandle, Timeouts};
 
 /// What a tool knows beside the options.
@@ -59,7 +61,10 @@ impl RunOptions {
     ///
     /// # Errors
     /// [`OptionsError`], which names the flag or the file.
-    pub async fn prepare(&self, around: Surroundings) -> Result<(Run, Option<Saving>), OptionsError> {
+    pub async fn prepare(
+        &self,
+        around: Surroundings,
+    ) -> Result<(Run, Option<Saving>), OptionsError> {
         let backend = backend(&self.server.backend)?;
         let arrivals = self.arrivals()?;
         let summary = self.summary()?;
@@ -81,7 +86,9 @@ impl RunOptions {
             insecure: self.server.insecure,
             ca_cert: self.server.ca_cert.clone(),
         };
-        let target = Target::resolve(&base_url, &tls).await.map_err(RunError::from)?;
+        let target = Target::resolve(&base_url, &tls)
+            .await
+            .map_err(RunError::from)?;
         if request.model.is_empty() {
             request.model = discover(&target, &request, ready_timeout).await?;
         } else if ready_timeout.is_zero() {
@@ -127,23 +134,34 @@ impl RunOptions {
     fn arrivals(&self) -> Result<Arrivals, OptionsError> {
         let load = &self.load;
         if load.num_prompts == 0 {
-            return Err(OptionsError::flag("--num-prompts", "there is nothing to send"));
+            return Err(OptionsError::flag(
+                "--num-prompts",
+                "there is nothing to send",
+            ));
         }
         if load.max_concurrency == Some(0) {
             let problem = "0 would never send anything; leave it out for no limit";
             return Err(OptionsError::flag("--max-concurrency", problem));
         }
         if self.client.client_threads == Some(0) {
-            return Err(OptionsError::flag("--client-threads", "it takes at least one"));
+            return Err(OptionsError::flag(
+                "--client-threads",
+                "it takes at least one",
+            ));
         }
-        Ok(Arrivals::gamma(load.request_rate, load.burstiness, load.seed)?)
+        Ok(Arrivals::gamma(
+            load.request_rate,
+            load.burstiness,
+            load.seed,
+        )?)
     }
 
     fn summary(&self) -> Result<SummaryOptions, OptionsError> {
         let result = &self.result;
         let percentiles = parse_percentiles(&result.metric_percentiles)
             .map_err(|source| metrics_error("--metric-percentiles", source))?;
-        let slo = Slo::parse(&result.goodput).map_err(|source| metrics_error("--goodput", source))?;
+        let slo =
+            Slo::parse(&result.goodput).map_err(|source| metrics_error("--goodput", source))?;
         let stall = seconds("--stall-ms", result.stall_ms / 1e3)?;
         Ok(SummaryOptions {
             percentiles,
@@ -184,13 +202,20 @@ impl RunOptions {
         let authorization = match &around.api_key {
             None => None,
             Some(key) => {
-                let mut value = HeaderValue::try_from(format!("Bearer {}", key.trim()))
-                    .map_err(|_| OptionsError::flag("--api-key", "it cannot be part of a header"))?;
+                let mut value =
+                    HeaderValue::try_from(format!("Bearer {}", key.trim())).map_err(|_| {
+                        OptionsError::flag("--api-key", "it cannot be part of a header")
+                    })?;
                 value.set_sensitive(true);
                 Some(value)
             }
         };
-        if self.server.endpoint.as_ref().is_some_and(|path| !path.starts_with('/')) {
+        if self
+            .server
+            .endpoint
+            .as_ref()
+            .is_some_and(|path| !path.starts_with('/'))
+        {
             let problem = "a path begins with a slash, like /v1/completions";
             return Err(OptionsError::flag("--endpoint", problem));
         }
@@ -255,7 +280,9 @@ impl RunOptions {
             None if simulated => BUILTIN,
             None => model,
         };
-        Tokenizer::load(spec).map(Some).map_err(OptionsError::Tokenizer)
+        Tokenizer::load(spec)
+            .map(Some)
+            .map_err(OptionsError::Tokenizer)
     }
 
     /// The measured conversations and those of the warm-up, which are other ones as long as
@@ -283,6 +310,18 @@ impl RunOptions {
         warm_up.extend(measured.iter().cycle().take(missing).cloned());
         Ok((measured, warm_up))
     }
+}
+
+/// Finds out whether anybody answers.
+async fn reach(target: &Target, connect_timeout: Duration) -> Result<(), RunError> {
+    let options = PoolOptions {
+        connect_timeout,
+        ..PoolOptions::default()
+    };
+    let clock = WorkerClock::new(Clock::start());
+    let pool = Pool::new(Rc::new(target.clone()), clock, options);
+    pool.connect().await.map_err(RunError::Unreachable)?;
+    Ok(())
 }
 
 /// The first model the server lists; waits for the server as long as `limit`.

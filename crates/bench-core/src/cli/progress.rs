@@ -141,9 +141,11 @@ impl Observer for ProgressBar {
     }
 
     fn record(&mut self, record: &RequestRecord) {
-        if let (true, Some(seen), Some(first)) =
-            (self.measuring, &mut self.ttft, ttft(record, Convention::Strict))
-        {
+        if let (true, Some(seen), Some(first)) = (
+            self.measuring,
+            &mut self.ttft,
+            ttft(record, Convention::Strict),
+        ) {
             seen.saturating_record((first.0 / Nanos::from_micros(1).0).max(1));
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bench_core::types::FailureClass;
 use bench_core::types::TimeoutPhase::{FirstToken, Idle, Total};
-use bench_core::{Timeouts, backends::BACKENDS, Run};
+use bench_core::{Run, Timeouts, backends::BACKENDS};
 use bench_sim::SimConfig;
 
 use super::{execute, prompts, quick, start, succeeded};
@@ -48,7 +48,10 @@ async fn outcome(fault: &str, timeouts: Timeouts) -> Option<FailureClass> {
         assert_eq!(server.stats().faulted, REQUESTS / 3, "{fault}");
     }
     let first = classes[0];
-    assert!(classes.iter().all(|class| *class == first), "{fault}: {classes:?}");
+    assert!(
+        classes.iter().all(|class| *class == first),
+        "{fault}: {classes:?}"
+    );
     first
 }
 
@@ -107,7 +110,10 @@ async fn each_time_limit_is_a_class_of_its_own() {
     let timeout = |phase| Some(FailureClass::Timeout(phase));
     let first_token = limits(Some(400), None, None);
     assert_eq!(outcome("stall:0", first_token).await, timeout(FirstToken));
-    assert_eq!(outcome("slow-headers:60000", first_token).await, timeout(FirstToken));
+    assert_eq!(
+        outcome("slow-headers:60000", first_token).await,
+        timeout(FirstToken)
+    );
     let idle = limits(None, Some(400), None);
     assert_eq!(outcome("stall:3", idle).await, timeout(Idle));
     let total = limits(None, None, Some(400));

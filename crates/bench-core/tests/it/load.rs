@@ -22,7 +22,10 @@ async fn every_request_is_sent_once_and_recorded_whole() {
         assert!(sent <= headers);
         assert!(timeline.marks.is_sorted_by_key(|mark| mark.at));
         assert_eq!(timeline.contents().count(), 8);
-        assert_eq!(timeline.marks.last().map(|mark| mark.kind), Some(MarkKind::Done));
+        assert_eq!(
+            timeline.marks.last().map(|mark| mark.kind),
+            Some(MarkKind::Done)
+        );
         let last = timeline.marks.last().expect("marks").at;
         assert!(headers <= timeline.marks[0].at && last <= timeline.closed);
     }
@@ -37,7 +40,10 @@ async fn concurrency_is_a_limit_and_connections_are_opened_ahead_and_kept() {
     let mut ends: Vec<(Nanos, i32)> = Vec::new();
     for record in &report.records {
         let timeline = &record.timeline;
-        assert_eq!(timeline.connected, None, "all connections were opened ahead");
+        assert_eq!(
+            timeline.connected, None,
+            "all connections were opened ahead"
+        );
         ends.push((timeline.sent.expect("sent"), 1));
         ends.push((timeline.closed, -1));
     }
@@ -50,7 +56,9 @@ async fn concurrency_is_a_limit_and_connections_are_opened_ahead_and_kept() {
     }
     // One more each for the list of models.
     let recorded = server.stats().recorded;
-    let generations = recorded.iter().filter(|request| request.path == "/v1/completions");
+    let generations = recorded
+        .iter()
+        .filter(|request| request.path == "/v1/completions");
     let mut connections: Vec<_> = generations.map(|request| request.connection).collect();
     connections.sort_unstable();
     connections.dedup();
@@ -77,7 +85,12 @@ async fn a_rate_sets_the_times_and_a_full_house_keeps_them() {
     let server = start(quick());
     let arrivals = Arrivals::gamma(400.0, 1.0, 3).expect("a shape");
     let open = execute(run(&server, prompts(40, 2)).arrivals(arrivals)).await;
-    let capped = execute(run(&server, prompts(40, 2)).arrivals(arrivals).max_concurrency(1)).await;
+    let capped = execute(
+        run(&server, prompts(40, 2))
+            .arrivals(arrivals)
+            .max_concurrency(1),
+    )
+    .await;
     let offsets = arrivals.offsets(40);
     for report in [&open, &capped] {
         for (record, offset) in report.records.iter().zip(&offsets) {
@@ -96,7 +109,12 @@ async fn a_rate_sets_the_times_and_a_full_house_keeps_them() {
 async fn warm_up_requests_are_sent_and_not_measured() {
     let server = start(quick());
     let warm = prompts(4, 3);
-    let report = execute(run(&server, prompts(6, 3)).warm_up_with(warm).max_concurrency(2)).await;
+    let report = execute(
+        run(&server, prompts(6, 3))
+            .warm_up_with(warm)
+            .max_concurrency(2),
+    )
+    .await;
     assert_eq!(report.records.len(), 6);
     assert_eq!(server.stats().requests, 10);
     let recorded = server.stats().recorded;
@@ -148,7 +166,12 @@ async fn an_observer_sees_every_record_and_the_end() {
 #[tokio::test]
 async fn without_keepalive_every_request_has_its_own_connection() {
     let server = start(quick());
-    let report = execute(run(&server, prompts(6, 2)).max_concurrency(2).keepalive(false)).await;
+    let report = execute(
+        run(&server, prompts(6, 2))
+            .max_concurrency(2)
+            .keepalive(false),
+    )
+    .await;
     let opened = report
         .records
         .iter()
@@ -166,9 +189,15 @@ async fn a_connection_the_server_closed_while_idle_is_no_failure() {
     let server = start(config);
     // Slow enough for the server to close in between.
     let arrivals = Arrivals::gamma(20.0, f64::INFINITY, 0).expect("a shape");
-    let builder = run(&server, prompts(8, 2)).arrivals(arrivals).max_concurrency(1);
+    let builder = run(&server, prompts(8, 2))
+        .arrivals(arrivals)
+        .max_concurrency(1);
     let report = execute(builder).await;
-    assert!(report.records.iter().all(succeeded), "{:?}", report.summary.failures);
+    assert!(
+        report.records.iter().all(succeeded),
+        "{:?}",
+        report.summary.failures
+    );
     assert_eq!(server.stats().requests, 8, "nothing is sent twice");
 }
 
@@ -190,6 +219,9 @@ async fn unix_sockets_carry_whole_runs() {
         .expect("it runs");
     assert!(report.records.iter().all(succeeded));
     assert_eq!(report.audit.kernel_reads, 0);
-    assert_eq!(report.setup.model_id, "sim-model", "found out from the server");
+    assert_eq!(
+        report.setup.model_id, "sim-model",
+        "found out from the server"
+    );
     drop(server);
 }

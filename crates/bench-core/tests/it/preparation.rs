@@ -25,7 +25,10 @@ async fn a_server_that_is_not_there() {
         .model("any")
         .conversations(prompts(2, 2));
     let text = error(builder).await.to_string();
-    assert!(text.contains(&url) && text.contains("is it running"), "{text}");
+    assert!(
+        text.contains(&url) && text.contains("is it running"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -53,15 +56,23 @@ async fn a_server_that_is_ready_late() {
 #[tokio::test]
 async fn a_model_that_the_server_does_not_have() {
     let server = start(quick());
-    let text = error(run(&server, prompts(2, 2)).model("no-such-model")).await.to_string();
-    assert!(text.contains("no-such-model") && text.contains("sim-model"), "{text}");
+    let text = error(run(&server, prompts(2, 2)).model("no-such-model"))
+        .await
+        .to_string();
+    assert!(
+        text.contains("no-such-model") && text.contains("sim-model"),
+        "{text}"
+    );
     assert!(text.contains("404"), "{text}");
 }
 
 #[tokio::test]
 async fn nothing_to_send() {
     let server = start(quick());
-    assert!(matches!(error(run(&server, Vec::new())).await, RunError::NothingToSend));
+    assert!(matches!(
+        error(run(&server, Vec::new())).await,
+        RunError::NothingToSend
+    ));
 }
 
 #[tokio::test]

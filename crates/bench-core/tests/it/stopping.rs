@@ -49,8 +49,14 @@ async fn a_stopped_run_reports_what_was_measured() {
     assert!(phases.contains(&Phase::Draining));
     let sent = report.records.len() as u64;
     assert!((4..100).contains(&sent), "{sent}");
-    assert_eq!(stats.requests, sent, "every request that was sent has its record");
-    assert!(report.records.iter().all(succeeded), "those under way may finish");
+    assert_eq!(
+        stats.requests, sent,
+        "every request that was sent has its record"
+    );
+    assert!(
+        report.records.iter().all(succeeded),
+        "those under way may finish"
+    );
     assert_eq!(report.facts.planned, 100);
 }
 

@@ -76,8 +76,16 @@ async fn the_tokenizer_counts_what_the_server_does_not() {
         assert_eq!(record.output_tokens_source, TokenSource::Tokenizer);
         assert_eq!(record.chunk_tokens, TokenSource::Tokenizer);
         let text = &record.transcript.as_ref().expect("kept").text;
-        assert_eq!(record.output_tokens, tokenizer().count(text).expect("countable"));
-        let tokens: u32 = record.timeline.marks.iter().map(|m| u32::from(m.tokens)).sum();
+        assert_eq!(
+            record.output_tokens,
+            tokenizer().count(text).expect("countable")
+        );
+        let tokens: u32 = record
+            .timeline
+            .marks
+            .iter()
+            .map(|m| u32::from(m.tokens))
+            .sum();
         assert_eq!(tokens, record.output_tokens);
     }
 }

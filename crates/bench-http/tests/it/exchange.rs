@@ -119,7 +119,10 @@ async fn connection_close_is_respected() {
     let pool = pool(&url).await;
     let mut connection = pool.connect().await.unwrap();
     post(&mut connection, "");
-    assert_eq!(body(&mut connection).await.unwrap().concat(), "until the end");
+    assert_eq!(
+        body(&mut connection).await.unwrap().concat(),
+        "until the end"
+    );
     pool.put(connection);
     assert_eq!(pool.idle(), 0);
 }
@@ -167,7 +170,9 @@ async fn each_way_to_break_is_told_apart() {
     });
     assert_eq!(cut_in_chunk.await.class(), FailureClass::Truncated);
     let cut_between = broken(|stream| {
-        stream.write_all(&[CHUNKED, &chunk("one")].concat()).unwrap();
+        stream
+            .write_all(&[CHUNKED, &chunk("one")].concat())
+            .unwrap();
     });
     assert_eq!(cut_between.await.class(), FailureClass::Truncated);
     let short = broken(|stream| {
@@ -229,7 +234,12 @@ async fn connecting_has_a_time_limit() {
         connect_timeout: limit,
         keepalive: true,
     };
-    let pool = pool_with(&format!("http://{address}"), &TlsOptions::default(), options).await;
+    let pool = pool_with(
+        &format!("http://{address}"),
+        &TlsOptions::default(),
+        options,
+    )
+    .await;
     let mut opened = Vec::new();
     let error = loop {
         match pool.connect().await {
@@ -247,7 +257,11 @@ async fn nobody_there_is_an_error_that_names_the_address() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = pool(&format!("http://{address}")).await.connect().await.err();
+    let error = pool(&format!("http://{address}"))
+        .await
+        .connect()
+        .await
+        .err();
     let text = error.expect("nobody listens").to_string();
     assert!(text.contains(&address.to_string()), "{text}");
 }
@@ -265,7 +279,10 @@ async fn bad_urls_say_what_a_good_one_looks_like() {
     ] {
         let error = Target::resolve(url, &tls).await.expect_err(url);
         assert!(matches!(error, HttpError::Url { .. }), "{url}: {error}");
-        assert!(error.to_string().contains("http://localhost:8000"), "{error}");
+        assert!(
+            error.to_string().contains("http://localhost:8000"),
+            "{error}"
+        );
     }
     let error = Target::resolve("http://no-such-host.invalid:1", &tls).await;
     assert!(matches!(error, Err(HttpError::Resolve { .. })));
@@ -286,7 +303,12 @@ async fn fetch_collects_an_answer_below_the_base_path() {
     let response = response.unwrap();
     assert_eq!(response.status.as_u16(), 503);
     assert_eq!(response.body, "late");
-    assert!(received.recv().unwrap().starts_with("GET /prefix/v1/models "));
+    assert!(
+        received
+            .recv()
+            .unwrap()
+            .starts_with("GET /prefix/v1/models ")
+    );
 }
 
 #[tokio::test]

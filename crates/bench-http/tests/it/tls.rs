@@ -96,7 +96,10 @@ async fn an_unknown_issuer_is_a_tls_failure_that_names_the_cure() {
     assert_eq!(failure.class(), FailureClass::Tls);
     let text = failure.to_string();
     assert!(text.contains("https://localhost:"), "{text}");
-    assert!(text.contains("--ca-cert") && text.contains("--insecure"), "{text}");
+    assert!(
+        text.contains("--ca-cert") && text.contains("--insecure"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -108,6 +111,8 @@ async fn a_file_without_certificates_is_named() {
         ca_cert: Some(path),
         insecure: false,
     };
-    let error = Target::resolve("https://localhost:1", &tls).await.unwrap_err();
+    let error = Target::resolve("https://localhost:1", &tls)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("empty.pem"), "{error}");
 }

@@ -27,7 +27,14 @@ fn bench_serve(arguments: &[&str]) -> Output {
 /// A small run against `server` with further arguments.
 fn small(server: &SimHandle, arguments: &[&str]) -> Output {
     let url = server.url();
-    let mut all = vec!["--base-url", &url, "--tokenizer", "builtin", "--num-prompts", "8"];
+    let mut all = vec![
+        "--base-url",
+        &url,
+        "--tokenizer",
+        "builtin",
+        "--num-prompts",
+        "8",
+    ];
     all.extend(["--random-input-len", "16", "--random-output-len", "4"]);
     all.extend(arguments);
     bench_serve(&all)
@@ -86,10 +93,28 @@ fn a_result_is_what_vllm_bench_serve_writes_and_more() {
     let path = folder.path().join("new").join("r.json");
     let dir = path.parent().unwrap().to_str().unwrap();
     let save = ["--save-result", "--save-detailed", "--result-dir", dir];
-    let name = ["--result-filename", "r.json", "--metadata", "gpu=none", "note=x y"];
-    let more = ["--percentile-metrics", "ttft,e2el", "--metric-percentiles", "50,99.9"];
+    let name = [
+        "--result-filename",
+        "r.json",
+        "--metadata",
+        "gpu=none",
+        "note=x y",
+    ];
+    let more = [
+        "--percentile-metrics",
+        "ttft,e2el",
+        "--metric-percentiles",
+        "50,99.9",
+    ];
     let goodput = ["--goodput", "ttft:60000", "e2el:60000", "--label", "mine"];
-    let all = [&save[..], &name, &more, &goodput, &["--max-concurrency", "2"]].concat();
+    let all = [
+        &save[..],
+        &name,
+        &more,
+        &goodput,
+        &["--max-concurrency", "2"],
+    ]
+    .concat();
     let output = small(&server, &all);
     assert!(output.status.success(), "{}", stderr(&output));
     let result: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -120,7 +145,13 @@ fn results_are_appended_line_by_line() {
     let server = server();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
-    let save = ["--append-result", "--result-dir", dir, "--result-filename", "all.jsonl"];
+    let save = [
+        "--append-result",
+        "--result-dir",
+        dir,
+        "--result-filename",
+        "all.jsonl",
+    ];
     for _ in 0..2 {
         assert!(small(&server, &save).status.success());
     }
@@ -138,33 +169,99 @@ fn the_default_file_name_tells_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
     let rate = ["--request-rate", "500", "--max-concurrency", "3"];
-    let output = small(&server, &[&["--save-result", "--result-dir", dir], &rate[..]].concat());
+    let output = small(
+        &server,
+        &[&["--save-result", "--result-dir", dir], &rate[..]].concat(),
+    );
     assert!(output.status.success(), "{}", stderr(&output));
     let names: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(names.len(), 1);
-    assert!(names[0].starts_with("openai-500.0qps-concurrency3-sim-model-"), "{names:?}");
+    assert!(
+        names[0].starts_with("openai-500.0qps-concurrency3-sim-model-"),
+        "{names:?}"
+    );
 }
 
 #[test]
 fn bad_command_lines_are_explained() {
-    assert_fails(&bench_serve(&["--num-promts", "3"]), 2, &["--num-promts", "--num-prompts"]);
-    assert_fails(&bench_serve(&["--sim", "--port", "1"]), 2, &["--sim", "--port"]);
-    assert_fails(&bench_serve(&["--sim", "--backend", "vlm"]), 2, &["--backend", "vllm"]);
-    assert_fails(&bench_serve(&["--sim", "--request-rate", "0"]), 2, &["request rate 0"]);
-    assert_fails(&bench_serve(&["--sim", "--burstiness=-1"]), 2, &["burstiness -1"]);
-    assert_fails(&bench_serve(&["--sim", "--num-prompts", "0"]), 2, &["--num-prompts"]);
-    assert_fails(&bench_serve(&["--sim", "--max-concurrency", "0"]), 2, &["--max-concurrency"]);
-    assert_fails(&bench_serve(&["--sim", "--goodput", "tft:1"]), 2, &["--goodput", "ttft"]);
-    assert_fails(&bench_serve(&["--sim", "--metric-percentiles", "101"]), 2, &["101"]);
-    assert_fails(&bench_serve(&["--sim", "--extra-body", "[1]"]), 2, &["--extra-body"]);
-    assert_fails(&bench_serve(&["--sim", "--header", "no-value"]), 2, &["KEY=VALUE"]);
-    assert_fails(&bench_serve(&["--sim", "--metadata", "k"]), 2, &["--metadata", "KEY=VALUE"]);
-    assert_fails(&bench_serve(&["--sim", "--endpoint", "v1"]), 2, &["--endpoint", "slash"]);
-    assert_fails(&bench_serve(&["--sim", "--total-timeout=-1"]), 2, &["--total-timeout"]);
-    assert_fails(&bench_serve(&["--base-url", "localhost:1", "--model", "m"]), 2, &["http://"]);
+    assert_fails(
+        &bench_serve(&["--num-promts", "3"]),
+        2,
+        &["--num-promts", "--num-prompts"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--port", "1"]),
+        2,
+        &["--sim", "--port"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--backend", "vlm"]),
+        2,
+        &["--backend", "vllm"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--request-rate", "0"]),
+        2,
+        &["request rate 0"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--burstiness=-1"]),
+        2,
+        &["burstiness -1"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--num-prompts", "0"]),
+        2,
+        &["--num-prompts"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--max-concurrency", "0"]),
+        2,
+        &["--max-concurrency"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--goodput", "tft:1"]),
+        2,
+        &["--goodput", "ttft"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--metric-percentiles", "101"]),
+        2,
+        &["101"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--extra-body", "[1]"]),
+        2,
+        &["--extra-body"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--header", "no-value"]),
+        2,
+        &["KEY=VALUE"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--metadata", "k"]),
+        2,
+        &["--metadata", "KEY=VALUE"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--endpoint", "v1"]),
+        2,
+        &["--endpoint", "slash"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--total-timeout=-1"]),
+        2,
+        &["--total-timeout"],
+    );
+    assert_fails(
+        &bench_serve(&["--base-url", "localhost:1", "--model", "m"]),
+        2,
+        &["http://"],
+    );
     let no_tokenizer = ["--sim", "--tokenizer", "/no/such/tokenizer.json"];
     assert_fails(&bench_serve(&no_tokenizer), 2, &["/no/such/tokenizer.json"]);
 }
@@ -187,7 +284,10 @@ fn a_broken_line_of_a_dataset_is_named() {
     let path = folder.path().join("prompts.jsonl");
     std::fs::write(&path, "{\"prompt\": \"fine\"}\n{\"prompt\": oops}\n").unwrap();
     let file = path.to_str().unwrap();
-    let output = small(&server(), &["--dataset-name", "custom", "--dataset-path", file]);
+    let output = small(
+        &server(),
+        &["--dataset-name", "custom", "--dataset-path", file],
+    );
     assert_fails(&output, 2, &["prompts.jsonl", "2"]);
 }
 
@@ -214,7 +314,10 @@ fn all_requests_failing_is_a_failed_run_with_a_report() {
     let output = small(&server, &[]);
     assert_eq!(output.status.code(), Some(1));
     let text = stdout(&output);
-    assert!(text.contains("Failed requests:                         8"), "{text}");
+    assert!(
+        text.contains("Failed requests:                         8"),
+        "{text}"
+    );
     assert!(text.contains("status_500"), "{text}");
 }
 
@@ -225,8 +328,20 @@ fn custom_prompts_reach_the_server_in_their_order() {
     let path = folder.path().join("prompts.jsonl");
     std::fs::write(&path, "{\"prompt\": \"first\"}\n{\"prompt\": \"second\"}\n").unwrap();
     let file = path.to_str().unwrap();
-    let custom = ["--dataset-name", "custom", "--dataset-path", file, "--disable-shuffle"];
-    let two = ["--num-prompts", "2", "--max-concurrency", "1", "--skip-tokenizer-init"];
+    let custom = [
+        "--dataset-name",
+        "custom",
+        "--dataset-path",
+        file,
+        "--disable-shuffle",
+    ];
+    let two = [
+        "--num-prompts",
+        "2",
+        "--max-concurrency",
+        "1",
+        "--skip-tokenizer-init",
+    ];
     let url = server.url();
     let output = bench_serve(&[&["--base-url", &url], &custom[..], &two].concat());
     assert!(output.status.success(), "{}", stderr(&output));
@@ -245,7 +360,12 @@ fn keys_and_header_values_go_to_the_server_and_nowhere_else() {
     let server = server();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
-    let secrets = ["--api-key", "s3cret-key", "--header", "X-Token=s3cret-header"];
+    let secrets = [
+        "--api-key",
+        "s3cret-key",
+        "--header",
+        "X-Token=s3cret-header",
+    ];
     let save = ["--save-result", "--save-detailed", "--result-dir", dir];
     let output = small(&server, &[&secrets[..], &save].concat());
     assert!(output.status.success(), "{}", stderr(&output));
@@ -272,7 +392,14 @@ fn ctrl_c_stops_sending_and_reports_what_was_measured() {
     };
     let server = SimServer::start(config).unwrap();
     let url = server.url();
-    let arguments = ["--base-url", &url, "--tokenizer", "builtin", "--num-prompts", "5000"];
+    let arguments = [
+        "--base-url",
+        &url,
+        "--tokenizer",
+        "builtin",
+        "--num-prompts",
+        "5000",
+    ];
     let mut child = Command::new(env!("CARGO_BIN_EXE_bench-serve"))
         .args(arguments)
         .args(["--random-input-len", "8", "--random-output-len", "8"])
@@ -281,14 +408,22 @@ fn ctrl_c_stops_sending_and_reports_what_was_measured() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    assert!(server.wait_until(std::time::Duration::from_secs(60), |stats| stats.completed > 3));
+    assert!(
+        server.wait_until(std::time::Duration::from_secs(60), |stats| stats.completed
+            > 3)
+    );
     let pid = child.id().to_string();
     let killed = Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(killed.success());
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("Stopping")));
     let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     assert!(child.wait().unwrap().success());
     assert!(text.to_lowercase().contains("partial"), "{text}");
 }
@@ -296,7 +431,9 @@ fn ctrl_c_stops_sending_and_reports_what_was_measured() {
 #[test]
 fn help_is_grouped() {
     let help = stdout(&bench_serve(&["--help"]));
-    let headings = ["Server:", "Load:", "Dataset:", "Request:", "Client:", "Result:"];
+    let headings = [
+        "Server:", "Load:", "Dataset:", "Request:", "Client:", "Result:",
+    ];
     let places: Vec<_> = headings.iter().map(|h| help.find(h).expect(h)).collect();
     assert!(places.is_sorted(), "{help}");
 }
