@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p bench-core --example embed`
 
+#![allow(clippy::print_stdout)]
+
 use bench_core::types::{Conversation, Prompt};
 use bench_core::{Run, backends::backend};
 

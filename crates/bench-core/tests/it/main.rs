@@ -1,4 +1,5 @@
 //! Whole runs against the simulated server, over real sockets.
+#![allow(clippy::unwrap_used)]
 
 mod faults;
 mod load;

@@ -313,7 +313,7 @@ async fn fetch_collects_an_answer_below_the_base_path() {
 
 #[tokio::test]
 async fn fetch_has_a_time_limit() {
-    let url = listen(|stream| std::mem::forget(stream));
+    let url = listen(std::mem::forget);
     let target = Target::resolve(&url, &TlsOptions::default()).await.unwrap();
     let request = http::Request::get("/health").body(bytes::Bytes::new());
     let response = fetch(&target, request.unwrap(), Duration::from_millis(50)).await;

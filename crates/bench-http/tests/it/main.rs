@@ -1,4 +1,5 @@
 //! Connections against real sockets that behave and misbehave on command.
+#![allow(clippy::unwrap_used)]
 
 mod exchange;
 mod server;
