@@ -9,7 +9,7 @@ use bench_stream::Clock;
 
 /// Listens on a free port and hands the accepted connections, one after the other, to
 /// `serve` on a thread.
-pub fn listen(mut serve: impl FnMut(TcpStream) + Send + 'static) -> String {
+pub(crate) fn listen(mut serve: impl FnMut(TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
     std::thread::spawn(move || {
@@ -21,7 +21,7 @@ pub fn listen(mut serve: impl FnMut(TcpStream) + Send + 'static) -> String {
 }
 
 /// Reads a request with a `content-length` body and returns it whole.
-pub fn read_request(stream: &mut impl Read) -> String {
+pub(crate) fn read_request(stream: &mut impl Read) -> String {
     let mut reader = BufReader::new(stream);
     let mut text = String::new();
     let mut length = 0;
@@ -44,31 +44,31 @@ pub fn read_request(stream: &mut impl Read) -> String {
     text
 }
 
-pub const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+pub(crate) const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// One chunk of a chunked body; an empty one ends it.
-pub fn chunk(text: &str) -> Vec<u8> {
+pub(crate) fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
 }
 
 /// A whole answer in two chunks.
-pub fn answer(stream: &mut impl Write) {
+pub(crate) fn answer(stream: &mut impl Write) {
     let parts = [CHUNKED, &chunk("one"), &chunk("two"), &chunk("")].concat();
     stream.write_all(&parts).expect("writable");
 }
 
-pub async fn pool_with(url: &str, tls: &TlsOptions, options: PoolOptions) -> Pool {
+pub(crate) async fn pool_with(url: &str, tls: &TlsOptions, options: PoolOptions) -> Pool {
     let target = Target::resolve(url, tls).await.expect("a usable target");
     let clock = WorkerClock::new(Clock::start());
     Pool::new(Rc::new(target), clock, options)
 }
 
-pub async fn pool(url: &str) -> Pool {
+pub(crate) async fn pool(url: &str) -> Pool {
     pool_with(url, &TlsOptions::default(), PoolOptions::default()).await
 }
 
 /// Sends a POST of `body`.
-pub fn post(connection: &mut Connection, body: &str) {
+pub(crate) fn post(connection: &mut Connection, body: &str) {
     let request = http::Request::post("/v1/echo")
         .body(bytes::Bytes::copy_from_slice(body.as_bytes()))
         .expect("a request");
