@@ -274,7 +274,12 @@ async fn send_all(
         let Some(offset) = plan.offsets.get(conversation) else {
             break;
         };
-        let scheduled = start + *offset;
+        // Without a schedule a request is due when there is a slot for it.
+        let scheduled = if plan.paced || taken < first_wave {
+            start + *offset
+        } else {
+            cx.clock.now()
+        };
         let mut exchange = Box::new(Exchange::prepare(cx, conversation, 0));
         tokio::select! {
             biased;

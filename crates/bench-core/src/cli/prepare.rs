@@ -294,6 +294,13 @@ impl RunOptions {
     ) -> Result<(Vec<Conversation>, Vec<Conversation>), OptionsError> {
         let (count, warm_ups) = (self.load.num_prompts, self.load.num_warmups);
         let dataset = self.dataset.dataset()?;
+        if self.dataset.input_len.is_some() && dataset.name() != "random" {
+            let problem = format!(
+                "`{}` sends its prompts as they are; the flag is for --dataset-name random",
+                dataset.name()
+            );
+            return Err(OptionsError::flag("--input-len", problem));
+        }
         let context = self
             .dataset
             .context(tokenizer, count + warm_ups, self.load.seed);

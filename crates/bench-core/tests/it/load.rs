@@ -54,7 +54,15 @@ async fn concurrency_is_a_limit_and_connections_are_opened_ahead_and_kept() {
         under_way += change;
         assert!(under_way <= 5);
     }
-    // One more each for the list of models.
+    // Without a rate a request is due when a slot is free for it.
+    let start = report.facts.start;
+    let due = report
+        .records
+        .iter()
+        .map(|record| record.timeline.scheduled);
+    assert!(due.clone().all(|due| due >= start));
+    assert!((1..=5).contains(&due.filter(|due| *due == start).count()));
+    // One more connection for the list of models.
     let recorded = server.stats().recorded;
     let generations = recorded
         .iter()

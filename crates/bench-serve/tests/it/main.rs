@@ -263,6 +263,8 @@ fn bad_command_lines_are_explained() {
         2,
         &["http://"],
     );
+    let no_effect = ["--sim", "--dataset-name", "sharegpt", "--input-len", "9"];
+    assert_fails(&bench_serve(&no_effect), 2, &["--input-len", "sharegpt"]);
     let no_tokenizer = ["--sim", "--tokenizer", "/no/such/tokenizer.json"];
     assert_fails(&bench_serve(&no_tokenizer), 2, &["/no/such/tokenizer.json"]);
 }
