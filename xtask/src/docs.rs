@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use crate::{Error, root};
 
 /// Columns of the help in the reference.
-const WIDTH: usize = 88;
+const WIDTH: usize = 100;
 
 const INTRODUCTION: &str = "\
 <!-- Written by `cargo xtask docs`. Change the help texts instead. -->
