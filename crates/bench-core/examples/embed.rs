@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout)]
 
+// ANCHOR: embed
 use bench_core::types::{Conversation, Prompt};
 use bench_core::{Run, backends::backend};
 
@@ -24,6 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("p99 TTFT: {p99:.2} ms");
     Ok(())
 }
+// ANCHOR_END: embed
 
 #[test]
 fn it_runs() {

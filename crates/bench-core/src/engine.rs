@@ -43,6 +43,7 @@ pub(crate) async fn record(
     phase: Phase,
 ) -> Result<Recording, RunError> {
     observer.phase(Phase::Connecting);
+    let mut given_up = CancelOnDrop(Some(stop.clone()));
     let (start_sender, start) = watch::channel(None);
     let (ready_sender, mut ready) = tokio::sync::mpsc::unbounded_channel();
     let (record_sender, records) = mpsc::channel();
@@ -96,6 +97,7 @@ pub(crate) async fn record(
         failed: 0,
     };
     let reports = collector.watch(workers).await?;
+    given_up.0 = None;
     let mut records = collector.collected;
     records.sort_by_key(|record| record.id);
     let (facts, answers) = summarize(plan, &clock, start, stop, &records, reports);
@@ -105,6 +107,17 @@ pub(crate) async fn record(
         answers,
         notes,
     })
+}
+
+/// Stops the workers of a run that is dropped half-way.
+struct CancelOnDrop(Option<StopHandle>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.0 {
+            stop.cancel();
+        }
+    }
 }
 
 /// The workers get this long to notice that the run begins.

@@ -56,3 +56,13 @@ pub enum RunError {
     #[error("a worker of the load engine ended unexpectedly; this is a bug, please report it")]
     WorkerLost,
 }
+
+impl RunError {
+    /// Why a question to the server has no answer.
+    pub(crate) fn asking(error: FetchError) -> RunError {
+        match error {
+            FetchError::Connect(error) => RunError::Unreachable(error),
+            error => RunError::Fetch(error),
+        }
+    }
+}

@@ -37,9 +37,20 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Takes a slot: encodes the request of a turn and sets a pooled connection aside for it, if there is
-    /// one.
+    /// Takes a slot: encodes the request of a turn and sets a pooled connection aside for it,
+    /// if there is one.
     pub(crate) fn prepare(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
+        let mut exchange = Exchange::encode(cx, conversation, turn);
+        if let Some(mut connection) = cx.take_connection() {
+            match exchange.load(&mut connection) {
+                Ok(()) => exchange.connection = Some(connection),
+                Err(failure) => exchange.unsendable = Some(failure),
+            }
+        }
+        exchange
+    }
+
+    fn encode(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
         let plan = &cx.plan;
         let options = &plan.request;
         let asked = &plan.conversations[conversation].turns[turn as usize];
@@ -74,12 +85,6 @@ impl Exchange {
             sent: None,
         };
         exchange.stream.seen.timeline.released(cx.clock.now());
-        if let Some(mut connection) = cx.take_connection() {
-            match exchange.load(&mut connection) {
-                Ok(()) => exchange.connection = Some(connection),
-                Err(failure) => exchange.unsendable = Some(failure),
-            }
-        }
         exchange
     }
 
@@ -364,18 +369,16 @@ pub(crate) async fn converse(cx: Rc<WorkerContext>, first: Box<Exchange>) {
         }
         let next = &cx.plan.conversations[index].turns[turn as usize + 1];
         let due = ended.saturating_add(next.pause.into());
-        *exchange = Exchange::prepare(&cx, index, turn + 1);
         if over || !cx.pause_until(due).await {
-            exchange.stream.seen.timeline.scheduled(due);
-            let record = exchange.record(Outcome::Failed(Failure::Cancelled));
-            cx.deliver(record);
             // The rest of the conversation has nothing to go on from.
-            for turn in turn + 2..turns {
-                let mut left = Exchange::prepare(&cx, index, turn);
+            for turn in turn + 1..turns {
+                let mut left = Exchange::encode(&cx, index, turn);
+                left.stream.seen.timeline.scheduled(due);
                 cx.deliver(left.record(Outcome::Failed(Failure::Cancelled)));
             }
             return;
         }
+        *exchange = Exchange::prepare(&cx, index, turn + 1);
         exchange.launch(due);
     }
 }

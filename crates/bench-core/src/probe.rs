@@ -43,9 +43,12 @@ pub(crate) async fn list_models(
             .headers_mut()
             .insert(AUTHORIZATION, authorization.clone());
     }
-    let response = match fetch(target, request, LIMIT).await {
+    let response = match fetch(target, request, LIMIT)
+        .await
+        .map_err(RunError::asking)
+    {
         Ok(response) => response,
-        Err(bench_http::FetchError::Connect(error)) => return Err(RunError::Unreachable(error)),
+        Err(error @ RunError::Unreachable(_)) => return Err(error),
         Err(error) => {
             let reason = error.to_string();
             return Err(RunError::NoModelList { reason });

@@ -12,7 +12,7 @@ mod wire;
 
 pub use connection::{Connection, Event, ResponseHead};
 pub use error::{ConnectError, HttpError, TransferError};
-pub use fetch::{FetchError, Response, fetch};
+pub use fetch::{FetchError, Response, fetch, reach};
 pub use pool::{Pool, PoolOptions};
 pub use stamp::{Arrival, StampStats, WorkerClock};
 pub use target::{Scheme, Target};

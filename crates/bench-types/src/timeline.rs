@@ -63,7 +63,7 @@ pub struct Timeline {
     pub connected: Option<Nanos>,
     /// Immediately before the first byte was written; `None` if nothing was ever written.
     pub sent: Option<Nanos>,
-    /// First byte of the response.
+    /// When the status line and the headers were complete.
     pub headers: Option<Nanos>,
     /// One mark per stream event, in order of arrival.
     pub marks: Vec<Mark>,

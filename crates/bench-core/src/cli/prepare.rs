@@ -3,15 +3,13 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
-use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bench_backends::backend;
 use bench_datasets::{Tokenizer, dataset_hash};
-use bench_http::{Pool, PoolOptions, Target, TlsOptions, WorkerClock};
+use bench_http::{Target, TlsOptions, reach};
 use bench_metrics::{MetricsError, Slo, SummaryOptions, parse_metrics, parse_percentiles};
 use bench_report::{Destination, Report, ReportError, check_metadata, date_stamp};
-use bench_stream::Clock;
 use bench_types::Conversation;
 use http::{HeaderName, HeaderValue};
 
@@ -89,11 +87,17 @@ impl RunOptions {
         let target = Target::resolve(&base_url, &tls)
             .await
             .map_err(RunError::from)?;
+        let mut ready_timeout = ready_timeout;
         if request.model.is_empty() {
+            let began = Instant::now();
             request.model = discover(&target, &request, ready_timeout).await?;
+            // The answer was a sign of life; only what is left of the time is waited for more.
+            ready_timeout = ready_timeout.saturating_sub(began.elapsed());
         } else if ready_timeout.is_zero() {
             // Before the tokenizer and the dataset take their time.
-            reach(&target, timeouts.connect).await?;
+            reach(&target, timeouts.connect)
+                .await
+                .map_err(RunError::asking)?;
         }
         let model_id = self.server.model.clone();
         let model_id = model_id.unwrap_or_else(|| request.model.clone());
@@ -285,8 +289,7 @@ impl RunOptions {
             .map_err(OptionsError::Tokenizer)
     }
 
-    /// The measured conversations and those of the warm-up, which are other ones as long as
-    /// the dataset has enough.
+    /// The measured conversations and those of the warm-up.
     fn conversations(
         &self,
         tokenizer: Option<&Tokenizer>,
@@ -301,34 +304,24 @@ impl RunOptions {
             );
             return Err(OptionsError::flag("--input-len", problem));
         }
-        let context = self
-            .dataset
-            .context(tokenizer, count + warm_ups, self.load.seed);
-        let mut measured = dataset.sample(&context)?;
-        let spare = measured.len().saturating_sub(count);
-        let mut warm_up = measured.split_off(measured.len() - spare);
+        let sample = |count, seed| {
+            let context = self.dataset.context(tokenizer, count, seed);
+            dataset.sample(&context)
+        };
+        let measured = sample(count, self.load.seed)?;
         if measured.len() < count {
             warnings.push(format!(
                 "the dataset has only {} prompts of the {count} asked for",
                 measured.len()
             ));
         }
-        let missing = warm_ups.saturating_sub(warm_up.len());
-        warm_up.extend(measured.iter().cycle().take(missing).cloned());
+        // By another seed, so that a warm-up changes nothing about what is measured.
+        let warm_up = match warm_ups {
+            0 => Vec::new(),
+            warm_ups => sample(warm_ups, !self.load.seed)?,
+        };
         Ok((measured, warm_up))
     }
-}
-
-/// Finds out whether anybody answers.
-async fn reach(target: &Target, connect_timeout: Duration) -> Result<(), RunError> {
-    let options = PoolOptions {
-        connect_timeout,
-        ..PoolOptions::default()
-    };
-    let clock = WorkerClock::new(Clock::start());
-    let pool = Pool::new(Rc::new(target.clone()), clock, options);
-    pool.connect().await.map_err(RunError::Unreachable)?;
-    Ok(())
 }
 
 /// The first model the server lists; waits for the server as long as `limit`.

@@ -74,3 +74,21 @@ async fn requests_that_outlast_the_grace_period_are_cancelled() {
     assert!(cancelled.count() >= 1);
     assert!(report.records.iter().any(succeeded));
 }
+
+#[tokio::test]
+async fn a_run_may_move_between_threads_and_stops_when_it_is_dropped() {
+    let config = SimConfig {
+        faults: vec!["stall:1@always".parse().unwrap()],
+        ..quick()
+    };
+    let server = start(config);
+    let run = run(&server, prompts(10, 5)).max_concurrency(2).build();
+    let task = tokio::spawn(async move { run.execute(&mut ()).await.map(|_| ()) });
+    while server.stats().running < 2 {
+        tokio::task::yield_now().await;
+    }
+    task.abort();
+    assert!(task.await.expect_err("aborted").is_cancelled());
+    assert!(server.wait_until(PATIENCE, |stats| stats.aborted == 2));
+    assert!(server.wait_until(PATIENCE, |stats| stats.open_connections == 0));
+}
