@@ -1,3 +1,5 @@
+use strsim::levenshtein;
+
 use crate::{Backend, BackendError, OpenAiChat, OpenAiCompletions};
 
 /// The backends there are. A new one is one line here.
@@ -25,10 +27,11 @@ fn names(backend: &dyn Backend) -> impl Iterator<Item = &'static str> {
 }
 
 fn unknown(name: &str) -> BackendError {
+    let lower = name.to_lowercase();
     let nearest = BACKENDS
         .iter()
         .flat_map(|backend| names(*backend))
-        .map(|known| (distance(name, known), known))
+        .map(|known| (levenshtein(&lower, known), known))
         .min();
     let hint = match nearest {
         Some((steps, known)) if steps <= known.len().div_ceil(3) => {
@@ -49,22 +52,6 @@ fn unknown(name: &str) -> BackendError {
         hint,
         known,
     }
-}
-
-/// Edit distance (Levenshtein), ignoring ASCII case.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(!from.eq_ignore_ascii_case(to));
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -94,12 +81,5 @@ mod tests {
         assert!(near.contains("did you mean `vllm`?"), "{near}");
         assert!(near.contains("openai-chat (also vllm-chat"), "{near}");
         assert!(!text("something-else").contains("did you mean"));
-    }
-
-    #[test]
-    fn distances_are_edit_distances() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("VLLM", "vllm"), 0);
     }
 }

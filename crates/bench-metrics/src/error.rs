@@ -69,37 +69,15 @@ impl MetricsError {
 fn nearest(word: &str, choices: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let word = word.to_lowercase();
     choices
-        .map(|choice| (edits(&word, choice), choice))
+        .map(|choice| (strsim::levenshtein(&word, choice), choice))
         .min()
         .filter(|&(edits, choice)| edits <= choice.len() / 2)
         .map(|(_, choice)| choice)
 }
 
-/// Levenshtein distance in bytes.
-fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substitute = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn edits_are_counted() {
-        assert_eq!(edits("", "abc"), 3);
-        assert_eq!(edits("kitten", "sitting"), 3);
-        assert_eq!(edits("ttft", "ttft"), 0);
-    }
 
     #[test]
     fn only_a_near_word_is_suggested() {
