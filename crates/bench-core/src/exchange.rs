@@ -182,8 +182,9 @@ impl Exchange {
             };
             match event {
                 Ok(Event::Head(head)) => {
-                    self.stream.seen.timeline.headers(head.at);
-                    watchdog.last = head.at;
+                    self.stream.seen.read(head.at);
+                    self.stream.seen.timeline.headers(head.at.at);
+                    watchdog.last = head.at.at;
                     answer = Answer::expect(head.status, head.headers.get(CONTENT_TYPE));
                 }
                 Ok(Event::Data { bytes, at }) => {

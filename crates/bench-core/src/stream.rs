@@ -79,7 +79,8 @@ impl ResponseStream {
 }
 
 impl Seen {
-    fn read(&mut self, at: Arrival) {
+    /// Counts the read that brought a piece of the response, once.
+    pub(crate) fn read(&mut self, at: Arrival) {
         if self.last_read.is_some_and(|(last, _)| last == at.at) {
             return;
         }

@@ -20,8 +20,8 @@ pub struct ResponseHead {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// When the read that completed them arrived.
-    pub at: Nanos,
+    /// The read that completed them.
+    pub at: Arrival,
 }
 
 /// A piece of a response.
@@ -136,7 +136,7 @@ impl Connection {
                     return Poll::Ready(Ok(Event::Head(ResponseHead {
                         status: parts.status,
                         headers: parts.headers,
-                        at: self.last.at,
+                        at: self.last,
                     })));
                 }
                 Ok(Some(Piece::Data(bytes))) => {

@@ -81,14 +81,18 @@ async fn a_run_may_move_between_threads_and_stops_when_it_is_dropped() {
         faults: vec!["stall:1@always".parse().unwrap()],
         ..quick()
     };
-    let server = start(config);
+    let server = std::sync::Arc::new(start(config));
     let run = run(&server, prompts(10, 5)).max_concurrency(2).build();
     let task = tokio::spawn(async move { run.execute(&mut ()).await.map(|_| ()) });
-    while server.stats().running < 2 {
-        tokio::task::yield_now().await;
-    }
-    task.abort();
+    let watcher = {
+        let (server, task) = (std::sync::Arc::clone(&server), task.abort_handle());
+        std::thread::spawn(move || {
+            assert!(server.wait_until(PATIENCE, |stats| stats.requests == 2));
+            task.abort();
+        })
+    };
     assert!(task.await.expect_err("aborted").is_cancelled());
-    assert!(server.wait_until(PATIENCE, |stats| stats.aborted == 2));
+    watcher.join().unwrap();
     assert!(server.wait_until(PATIENCE, |stats| stats.open_connections == 0));
+    assert_eq!(server.stats().requests, 2, "both slots were taken");
 }
