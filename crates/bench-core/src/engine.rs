@@ -43,7 +43,6 @@ pub(crate) async fn record(
     phase: Phase,
 ) -> Result<Recording, RunError> {
     observer.phase(Phase::Connecting);
-    let mut given_up = CancelOnDrop(Some(stop.clone()));
     let (start_sender, start) = watch::channel(None);
     let (ready_sender, mut ready) = tokio::sync::mpsc::unbounded_channel();
     let (record_sender, records) = mpsc::channel();
@@ -82,6 +81,8 @@ pub(crate) async fn record(
             prepared.missing, plan.warm_connections
         ));
     }
+    // Until here the workers give up by themselves, with the sender they wait for.
+    let mut given_up = CancelOnDrop(Some(stop.clone()));
     let start = clock.now().saturating_add(START_DELAY);
     start_sender.send_replace(Some(start));
     observer.phase(phase);
@@ -109,7 +110,7 @@ pub(crate) async fn record(
     })
 }
 
-/// Stops the workers of a run that is dropped half-way.
+/// Stops the workers of a run that is dropped, or fails, after they were let go.
 struct CancelOnDrop(Option<StopHandle>);
 
 impl Drop for CancelOnDrop {

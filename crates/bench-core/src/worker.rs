@@ -261,10 +261,9 @@ async fn send_all(
     let slots = plan
         .slots
         .map(|slots| Arc::new(Semaphore::new(plan.share(slots, index))));
-    let first_wave = if plan.paced {
-        0
-    } else {
-        slots_here(plan, index) as u64
+    let first_wave = match plan.slots {
+        Some(slots) if !plan.paced => plan.share(slots, index) as u64,
+        _ => 0,
     };
     let mut next_in_wave = Nanos::ZERO;
     let mut requests = JoinSet::new();
@@ -306,11 +305,6 @@ async fn send_all(
     }
     while requests.join_next().await.is_some() {}
     Ok(taken)
-}
-
-/// Slots of worker `index`.
-fn slots_here(plan: &Plan, index: usize) -> usize {
-    plan.share(plan.slots.unwrap_or(plan.offsets.len()), index)
 }
 
 /// A free slot: `None` once the run is stopped, `Some(None)` where slots are not limited.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bench_core::types::{Conversation, Prompt};
-use bench_core::{Run, RunError, backends::backend};
+use bench_core::{Run, RunError, StopHandle, backends::backend};
 use bench_sim::SimConfig;
 
 use super::{execute, prompts, quick, run, start};
@@ -33,12 +33,18 @@ async fn a_server_that_is_not_there() {
 
 #[tokio::test]
 async fn a_server_that_does_not_come_up_in_time() {
+    let stop = StopHandle::new();
     let builder = Run::builder(unused_address(), backend("vllm").expect("there is one"))
         .model("any")
         .ready_timeout(Duration::from_millis(10))
+        .stop_handle(stop.clone())
         .conversations(prompts(2, 2));
     let error = error(builder).await;
     assert!(matches!(error, RunError::NotReady { .. }), "{error}");
+    assert!(
+        !stop.is_stopped(),
+        "nobody asked it to, and it would end the waiting"
+    );
 }
 
 #[tokio::test]
