@@ -37,6 +37,10 @@ pub struct SimConfig {
     #[cfg_attr(feature = "cli", arg(id = "sim-model", long = "sim-model", value_name = "NAME", default_value_t = SimConfig::default().model))]
     pub model: String,
 
+    /// Names of LoRA adapters: models served besides --sim-model
+    #[cfg_attr(feature = "cli", arg(id = "sim-lora", long = "sim-lora", value_name = "NAME", num_args = 1..))]
+    pub lora: Vec<String>,
+
     /// Longest prompt plus output, in tokens
     #[cfg_attr(feature = "cli", arg(id = "sim-max-model-len", long = "sim-max-model-len", value_name = "TOKENS", default_value_t = SimConfig::default().max_model_len))]
     pub max_model_len: u32,
@@ -164,6 +168,7 @@ impl Default for SimConfig {
             port: 0,
             unix: None,
             model: "sim-model".to_owned(),
+            lora: Vec::new(),
             max_model_len: 32_768,
             seed: 0,
             max_num_seqs: 256,
@@ -228,6 +233,7 @@ impl SimConfig {
             let message = "max_num_batched_tokens must be greater than spec_tokens";
             return Err(SimError::Config(message.to_owned()));
         }
+        self.validate_lora()?;
         let capacity = u64::from(self.kv_blocks) * u64::from(BLOCK_TOKENS);
         let longest = u64::from(self.max_model_len);
         if capacity < longest {
@@ -235,6 +241,20 @@ impl SimConfig {
                 "kv_blocks = {} holds {capacity} tokens, fewer than max_model_len = {longest}",
                 self.kv_blocks
             )));
+        }
+        Ok(())
+    }
+
+    /// Every model has a name of its own.
+    fn validate_lora(&self) -> Result<(), SimError> {
+        let mut names = vec![self.model.as_str()];
+        for name in &self.lora {
+            if name.is_empty() || names.contains(&name.as_str()) {
+                return Err(SimError::Config(format!(
+                    "lora name {name:?} is empty or taken; give every adapter a name of its own"
+                )));
+            }
+            names.push(name);
         }
         Ok(())
     }
@@ -296,6 +316,10 @@ mod tests {
             },
             SimConfig {
                 spec_tokens: 8_192,
+                ..base()
+            },
+            SimConfig {
+                lora: vec!["sim-model".to_owned()],
                 ..base()
             },
             SimConfig {

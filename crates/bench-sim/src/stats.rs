@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use http::{HeaderMap, Method};
 pub struct SimStats {
     /// Requests for a generation, whatever became of them.
     pub requests: u64,
+    /// Of which those that were understood, by the model they asked for.
+    pub models: BTreeMap<String, u64>,
     /// Generations answered to their end.
     pub completed: u64,
     /// Generations given up because the client went away.

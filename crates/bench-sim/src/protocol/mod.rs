@@ -39,6 +39,8 @@ pub(crate) struct Context<'a> {
 /// What a request asks for.
 #[derive(Debug)]
 pub(crate) struct Ask {
+    /// The name it is answered under.
+    pub(crate) model: String,
     /// At least one prompt, none of them empty.
     pub(crate) prompts: Vec<Vec<u32>>,
     /// Outputs per prompt.

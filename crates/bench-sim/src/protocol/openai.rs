@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::{Ask, Context, ErrorReply, Piece, ServerTimes, Style, Token, Usage};
+use crate::SimConfig;
 use crate::tokenizer::SimTokenizer;
 
 /// Most choices of a request, so that a typo does not fill the memory.
@@ -148,10 +149,15 @@ pub(crate) fn read<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, ErrorRe
     })
 }
 
-/// Answers 404 for a model the server does not have.
-pub(crate) fn check_model(model: Option<&str>, served: &str) -> Result<(), ErrorReply> {
+/// The name to answer under; 404 for a model the server does not have.
+pub(crate) fn check_model(model: Option<&str>, config: &SimConfig) -> Result<String, ErrorReply> {
+    let served = &config.model;
     match model {
-        Some(model) if model != served => {
+        None => Ok(served.clone()),
+        Some(model) if model == served || config.lora.iter().any(|name| name == model) => {
+            Ok(model.to_owned())
+        }
+        Some(model) => {
             let message = format!("The model `{model}` does not exist. Valid aliases: {served}.");
             Err(error(
                 StatusCode::NOT_FOUND,
@@ -160,7 +166,6 @@ pub(crate) fn check_model(model: Option<&str>, served: &str) -> Result<(), Error
                 &message,
             ))
         }
-        _ => Ok(()),
     }
 }
 
@@ -172,7 +177,7 @@ impl Request {
         default_max_tokens: u32,
     ) -> Result<(Ask, Options), ErrorReply> {
         let request: Request = read(body)?;
-        check_model(request.model.as_deref(), &cx.config.model)?;
+        let model = check_model(request.model.as_deref(), cx.config)?;
         if let Some(t) = request.temperature.filter(|t| *t < 0.0) {
             let message = format!(
                 "temperature must be non-negative, got {t:?}. (parameter=temperature, value={t:?})"
@@ -208,7 +213,7 @@ impl Request {
         let options = Options {
             id: cx.id.to_owned(),
             created: cx.created,
-            model: cx.config.model.clone(),
+            model: model.clone(),
             include_usage: stream_options.include_usage.unwrap_or(false),
             continuous_usage: stream_options.continuous_usage_stats.unwrap_or(false),
             details: cx.config.prompt_tokens_details,
@@ -217,6 +222,7 @@ impl Request {
             style: Style::default(),
         };
         let ask = Ask {
+            model,
             prompts,
             n,
             max_tokens,

@@ -23,7 +23,7 @@ use super::stream::{ERROR, EventStream, GARBAGE};
 use crate::fault::{faults_of, parse_faults};
 use crate::hash::mix;
 use crate::protocol::{Ask, Context, ErrorReply, Format, PROTOCOLS, Protocol, openai};
-use crate::stats::RecordedRequest;
+use crate::stats::{RecordedRequest, SimStats};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -130,6 +130,11 @@ impl Exchange<'_> {
             created: self.core.unix_time(),
         };
         let parsed = protocol.parse(&self.body, &cx);
+        if let Ok((ask, _)) = &parsed {
+            let model = ask.model.clone();
+            let count = |stats: &mut SimStats| *stats.models.entry(model).or_default() += 1;
+            self.core.shared.update(count);
+        }
         let effects = parsed.as_ref().map_or(Ok(None), |(ask, _)| {
             self.effects(number, header(FAULT_HEADER).or(ask.fault.as_deref()))
                 .map(Some)
@@ -317,12 +322,22 @@ fn models(core: &Core) -> String {
         "allow_search_indices": false, "allow_view": true, "allow_fine_tuning": false,
         "organization": "*", "group": null, "is_blocking": false,
     });
-    let model = serde_json::json!({
-        "id": config.model, "object": "model", "created": created, "owned_by": "bench-sim",
-        "root": config.model, "parent": null, "max_model_len": config.max_model_len,
-        "permission": [permission],
-    });
-    serde_json::json!({ "object": "list", "data": [model] }).to_string()
+    let card = |name: &str, parent: Option<&str>| {
+        serde_json::json!({
+            "id": name, "object": "model", "created": created, "owned_by": "bench-sim",
+            "root": name, "parent": parent,
+            "max_model_len": parent.is_none().then_some(config.max_model_len),
+            "permission": [permission],
+        })
+    };
+    let mut models = vec![card(&config.model, None)];
+    models.extend(
+        config
+            .lora
+            .iter()
+            .map(|name| card(name, Some(&config.model))),
+    );
+    serde_json::json!({ "object": "list", "data": models }).to_string()
 }
 
 #[derive(Deserialize)]
@@ -335,7 +350,7 @@ struct Tokenize {
 /// The body of `POST /tokenize`.
 fn tokenize(core: &Core, body: &[u8]) -> Result<String, ErrorReply> {
     let request: Tokenize = openai::read(body)?;
-    openai::check_model(request.model.as_deref(), &core.config.model)?;
+    openai::check_model(request.model.as_deref(), &core.config)?;
     let tokens = match (request.prompt, request.messages) {
         (Some(prompt), _) => core.tokenizer.encode(&prompt),
         (None, Some(messages)) => openai::chat_prompt(&messages, &*core.tokenizer),
@@ -362,7 +377,7 @@ struct Detokenize {
 /// The body of `POST /detokenize`.
 fn detokenize(core: &Core, body: &[u8]) -> Result<String, ErrorReply> {
     let request: Detokenize = openai::read(body)?;
-    openai::check_model(request.model.as_deref(), &core.config.model)?;
+    openai::check_model(request.model.as_deref(), &core.config)?;
     let prompt = core.tokenizer.decode(&request.tokens);
     Ok(serde_json::json!({ "prompt": prompt }).to_string())
 }
