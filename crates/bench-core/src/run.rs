@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bench_backends::{Backend, Request};
 use bench_datasets::Tokenizer;
-use bench_http::{Scheme, Target, TlsOptions};
+use bench_http::{Scheme, Target, TargetOptions, TlsOptions};
 use bench_metrics::{METRICS, Metric, SummaryOptions};
 use bench_report::{Report, Setup, date_stamp};
 use bench_stream::Clock;
@@ -130,7 +130,11 @@ impl Run {
         let mut trial = Request::new(&first.prompt, &run.request.model, 1);
         trial.path = run.request.path.as_deref();
         run.backend.encode(&trial)?;
-        let target = Target::resolve(&run.base_url, &run.tls).await?;
+        let options = TargetOptions {
+            tls: run.tls.clone(),
+            ..TargetOptions::default()
+        };
+        let target = Target::resolve(&run.base_url, &options).await?;
         let clock = Clock::start();
         run.await_ready(&target, clock, observer).await?;
         let mut warnings = std::mem::take(&mut run.describe.warnings);

@@ -33,6 +33,14 @@ pub enum HttpError {
         /// What went wrong.
         reason: String,
     },
+    /// The certificate the client is to show, or its key, cannot be used.
+    #[error("cannot use the client certificate or key in {path}: {reason}")]
+    ClientCertificate {
+        /// The file.
+        path: String,
+        /// What is wrong with it, and the cure.
+        reason: String,
+    },
     /// A request that HTTP cannot express, such as a header with a line break.
     #[error("the request cannot be encoded: {0}")]
     Request(String),

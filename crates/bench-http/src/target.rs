@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::stamp::Awake;
-use crate::{HttpError, TlsOptions, tls};
+use crate::{HttpError, ProxyOptions, TlsOptions, tls};
 
 /// How a target is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub enum Scheme {
     Https,
     /// A unix socket, plain.
     Unix,
+}
+
+/// How a target is spoken to, and through whom.
+#[derive(Clone, Debug, Default)]
+pub struct TargetOptions {
+    /// How servers are authenticated, and the client to them.
+    pub tls: TlsOptions,
+    /// Speak HTTP/2: as agreed upon under TLS, without asking first on plain sockets.
+    pub http2: bool,
+    /// The proxies to go through.
+    pub proxy: ProxyOptions,
 }
 
 /// Where requests go, resolved once per run: no request waits for DNS or for certificates.
@@ -46,7 +57,7 @@ impl Target {
     /// # Errors
     /// If the URL cannot be parsed, its host has no address, or the certificates to trust
     /// cannot be loaded.
-    pub async fn resolve(url: &str, options: &TlsOptions) -> Result<Target, HttpError> {
+    pub async fn resolve(url: &str, options: &TargetOptions) -> Result<Target, HttpError> {
         let bad = |reason: &str| HttpError::Url {
             url: url.to_owned(),
             reason: reason.to_owned(),
@@ -96,7 +107,7 @@ impl Target {
             Scheme::Https => {
                 let name = ServerName::try_from(host.to_owned())
                     .map_err(|_| bad("the host is not a valid TLS server name"))?;
-                Some((tls::config(options)?, name))
+                Some((tls::config(&options.tls)?, name))
             }
             Scheme::Http | Scheme::Unix => None,
         };

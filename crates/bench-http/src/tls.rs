@@ -1,21 +1,25 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::HttpError;
 
-/// How servers are authenticated.
+/// How servers are authenticated, and the client to them.
 #[derive(Clone, Debug, Default)]
 pub struct TlsOptions {
     /// Accept any certificate. The connection is encrypted, but to whom is anyone's guess.
     pub insecure: bool,
     /// Trust the certificates in this PEM file instead of the system's.
     pub ca_cert: Option<PathBuf>,
+    /// Show the server the certificates in this PEM file, the client's own first.
+    pub client_cert: Option<PathBuf>,
+    /// The PEM file with the private key of `client_cert`, if it is not in the same file.
+    pub client_key: Option<PathBuf>,
 }
 
 /// The TLS configuration of a run. Certificates are checked against the system's store
@@ -29,17 +33,65 @@ pub(crate) fn config(options: &TlsOptions) -> Result<Arc<ClientConfig>, HttpErro
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| broken(error.to_string()))?;
-    let config = if options.insecure {
+    let builder = if options.insecure {
         builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
-            .with_no_client_auth()
     } else {
-        builder
-            .with_root_certificates(roots(options)?)
-            .with_no_client_auth()
+        builder.with_root_certificates(roots(options)?)
+    };
+    let config = match identity(options)? {
+        None => builder.with_no_client_auth(),
+        Some(Identity { path, chain, key }) => builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| unusable(&path, &format!("{error}; do the two belong together?")))?,
     };
     Ok(Arc::new(config))
+}
+
+/// What the client shows to the server.
+struct Identity {
+    path: PathBuf,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+fn identity(options: &TlsOptions) -> Result<Option<Identity>, HttpError> {
+    let Some(path) = &options.client_cert else {
+        return match &options.client_key {
+            None => Ok(None),
+            Some(key) => Err(unusable(
+                key,
+                "a key alone is of no use; name its certificate with --client-cert",
+            )),
+        };
+    };
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(path, &error.to_string()))?;
+    if chain.is_empty() {
+        return Err(unusable(path, "it holds no PEM certificate"));
+    }
+    let from = options.client_key.as_ref().unwrap_or(path);
+    let key = PrivateKeyDer::from_pem_file(from).map_err(|error| match error {
+        pem::Error::NoItemsFound => unusable(
+            from,
+            "it holds no PEM private key; name the file that does with --client-key",
+        ),
+        error => unusable(from, &error.to_string()),
+    })?;
+    Ok(Some(Identity {
+        path: path.clone(),
+        chain,
+        key,
+    }))
+}
+
+fn unusable(path: &Path, reason: &str) -> HttpError {
+    HttpError::ClientCertificate {
+        path: path.display().to_string(),
+        reason: reason.to_owned(),
+    }
 }
 
 fn roots(options: &TlsOptions) -> Result<RootCertStore, HttpError> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bench_backends::backend;
 use bench_datasets::{Tokenizer, dataset_hash};
-use bench_http::{Target, TlsOptions, reach};
+use bench_http::{Target, TargetOptions, TlsOptions, reach};
 use bench_metrics::{MetricsError, Slo, SummaryOptions, parse_metrics, parse_percentiles};
 use bench_report::{Destination, Report, ReportError, check_metadata, date_stamp};
 use bench_types::Conversation;
@@ -83,8 +83,13 @@ impl RunOptions {
         let tls = TlsOptions {
             insecure: self.server.insecure,
             ca_cert: self.server.ca_cert.clone(),
+            ..TlsOptions::default()
         };
-        let target = Target::resolve(&base_url, &tls)
+        let options = TargetOptions {
+            tls: tls.clone(),
+            ..TargetOptions::default()
+        };
+        let target = Target::resolve(&base_url, &options)
             .await
             .map_err(RunError::from)?;
         let mut ready_timeout = ready_timeout;

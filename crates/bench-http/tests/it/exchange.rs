@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bench_http::{
-    ConnectError, Connection, Event, FetchError, HttpError, PoolOptions, Target, TlsOptions,
+    ConnectError, Connection, Event, FetchError, HttpError, PoolOptions, Target, TargetOptions,
     TransferError, fetch,
 };
 use bench_types::{Failure, FailureClass};
@@ -236,7 +236,7 @@ async fn connecting_has_a_time_limit() {
     };
     let pool = pool_with(
         &format!("http://{address}"),
-        &TlsOptions::default(),
+        &TargetOptions::default(),
         options,
     )
     .await;
@@ -268,7 +268,7 @@ async fn nobody_there_is_an_error_that_names_the_address() {
 
 #[tokio::test]
 async fn bad_urls_say_what_a_good_one_looks_like() {
-    let tls = TlsOptions::default();
+    let options = TargetOptions::default();
     for url in [
         "localhost:8000",
         "ftp://host",
@@ -277,14 +277,14 @@ async fn bad_urls_say_what_a_good_one_looks_like() {
         "http://host/?q=1",
         "unix://relative.sock",
     ] {
-        let error = Target::resolve(url, &tls).await.expect_err(url);
+        let error = Target::resolve(url, &options).await.expect_err(url);
         assert!(matches!(error, HttpError::Url { .. }), "{url}: {error}");
         assert!(
             error.to_string().contains("http://localhost:8000"),
             "{error}"
         );
     }
-    let error = Target::resolve("http://no-such-host.invalid:1", &tls).await;
+    let error = Target::resolve("http://no-such-host.invalid:1", &options).await;
     assert!(matches!(error, Err(HttpError::Resolve { .. })));
 }
 
@@ -297,7 +297,9 @@ async fn fetch_collects_an_answer_below_the_base_path() {
         stream.write_all(text).unwrap();
     });
     let url = format!("{url}/prefix/");
-    let target = Target::resolve(&url, &TlsOptions::default()).await.unwrap();
+    let target = Target::resolve(&url, &TargetOptions::default())
+        .await
+        .unwrap();
     let request = http::Request::get("/v1/models").body(bytes::Bytes::new());
     let response = fetch(&target, request.unwrap(), Duration::from_secs(60)).await;
     let response = response.unwrap();
@@ -314,7 +316,9 @@ async fn fetch_collects_an_answer_below_the_base_path() {
 #[tokio::test]
 async fn fetch_has_a_time_limit() {
     let url = listen(std::mem::forget);
-    let target = Target::resolve(&url, &TlsOptions::default()).await.unwrap();
+    let target = Target::resolve(&url, &TargetOptions::default())
+        .await
+        .unwrap();
     let request = http::Request::get("/health").body(bytes::Bytes::new());
     let response = fetch(&target, request.unwrap(), Duration::from_millis(50)).await;
     let error = response.expect_err("nobody answers");

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 
-use bench_http::{Connection, Pool, PoolOptions, Target, TlsOptions, WorkerClock};
+use bench_http::{Connection, Pool, PoolOptions, Target, TargetOptions, WorkerClock};
 use bench_stream::Clock;
 
 /// Listens on a free port and hands the accepted connections, one after the other, to
@@ -57,14 +57,14 @@ pub(crate) fn answer(stream: &mut impl Write) {
     stream.write_all(&parts).expect("writable");
 }
 
-pub(crate) async fn pool_with(url: &str, tls: &TlsOptions, options: PoolOptions) -> Pool {
-    let target = Target::resolve(url, tls).await.expect("a usable target");
+pub(crate) async fn pool_with(url: &str, target: &TargetOptions, options: PoolOptions) -> Pool {
+    let target = Target::resolve(url, target).await.expect("a usable target");
     let clock = WorkerClock::new(Clock::start());
     Pool::new(Rc::new(target), clock, options)
 }
 
 pub(crate) async fn pool(url: &str) -> Pool {
-    pool_with(url, &TlsOptions::default(), PoolOptions::default()).await
+    pool_with(url, &TargetOptions::default(), PoolOptions::default()).await
 }
 
 /// Sends a POST of `body`.

@@ -3,7 +3,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bench_http::{Event, PoolOptions, Target, TlsOptions};
+use bench_http::{Event, PoolOptions, Target, TargetOptions, TlsOptions};
 use bench_types::{Failure, FailureClass};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -47,8 +47,16 @@ fn secured() -> Secured {
     }
 }
 
+fn with_tls(tls: &TlsOptions) -> TargetOptions {
+    TargetOptions {
+        tls: tls.clone(),
+        ..TargetOptions::default()
+    }
+}
+
 async fn exchange(server: &Secured, tls: &TlsOptions) -> Result<String, Failure> {
-    let pool = pool_with(&server.url, tls, PoolOptions::default()).await;
+    let options = with_tls(tls);
+    let pool = pool_with(&server.url, &options, PoolOptions::default()).await;
     let mut connection = pool.connect().await?;
     post(&mut connection, "secret");
     let mut text = String::new();
@@ -69,7 +77,7 @@ async fn a_trusted_certificate_is_accepted_and_stamps_are_the_kernels() {
     let server = secured();
     let tls = TlsOptions {
         ca_cert: Some(server.certificate.clone()),
-        insecure: false,
+        ..TlsOptions::default()
     };
     assert_eq!(exchange(&server, &tls).await, Ok("onetwo".to_owned()));
 }
@@ -78,8 +86,8 @@ async fn a_trusted_certificate_is_accepted_and_stamps_are_the_kernels() {
 async fn insecure_accepts_any_certificate() {
     let server = secured();
     let tls = TlsOptions {
-        ca_cert: None,
         insecure: true,
+        ..TlsOptions::default()
     };
     assert_eq!(exchange(&server, &tls).await, Ok("onetwo".to_owned()));
 }
@@ -90,7 +98,7 @@ async fn an_unknown_issuer_is_a_tls_failure_that_names_the_cure() {
     let other = secured();
     let tls = TlsOptions {
         ca_cert: Some(other.certificate.clone()),
-        insecure: false,
+        ..TlsOptions::default()
     };
     let failure = exchange(&server, &tls).await.unwrap_err();
     assert_eq!(failure.class(), FailureClass::Tls);
@@ -109,9 +117,9 @@ async fn a_file_without_certificates_is_named() {
     std::fs::write(&path, "nothing here").unwrap();
     let tls = TlsOptions {
         ca_cert: Some(path),
-        insecure: false,
+        ..TlsOptions::default()
     };
-    let error = Target::resolve("https://localhost:1", &tls)
+    let error = Target::resolve("https://localhost:1", &with_tls(&tls))
         .await
         .unwrap_err();
     assert!(error.to_string().contains("empty.pem"), "{error}");
