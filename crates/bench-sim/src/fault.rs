@@ -24,6 +24,10 @@ pub enum Fault {
     },
     /// Send the response headers this many milliseconds late.
     SlowHeaders(u64),
+    /// Close the connection without a single byte of an answer.
+    NoAnswer,
+    /// Never answer, and keep the connection open.
+    Mute,
     /// Answer 200 with an empty body.
     Empty,
     /// After `k` tokens send an error event, then the usual end of the stream.
@@ -59,6 +63,8 @@ pub enum Fault {
     Utf8Partial,
     /// End the stream without `[DONE]`.
     NoDone,
+    /// After everything has been sent, `[DONE]` included, keep the HTTP body open forever.
+    NeverEnd,
     /// The role chunk of a chat has no `content` key.
     BareRole,
     /// The first `k` tokens are reasoning, not content (chat only).
@@ -88,6 +94,12 @@ pub const FAULTS: &[FaultDoc] = &[
         ":MS",
         "response headers MS milliseconds late",
     ),
+    (
+        "no-answer",
+        "",
+        "connection closed without a byte of an answer",
+    ),
+    ("mute", "", "no answer at all, connection kept open"),
     ("empty", "", "status 200 with an empty body"),
     (
         "error",
@@ -127,6 +139,11 @@ pub const FAULTS: &[FaultDoc] = &[
         "as utf8, each word after an event without text",
     ),
     ("no-done", "", "no `[DONE]` at the end"),
+    (
+        "never-end",
+        "",
+        "everything sent, but the HTTP body stays open forever",
+    ),
     ("bare-role", "", "chat role chunk without content"),
     ("reasoning", ":K", "the first K tokens are reasoning (chat)"),
     (
@@ -208,6 +225,8 @@ impl FromStr for Fault {
                 }
             }
             "slow-headers" => Fault::SlowHeaders(args.required()?),
+            "no-answer" => Fault::NoAnswer,
+            "mute" => Fault::Mute,
             "empty" => Fault::Empty,
             "error" => Fault::Error(args.required()?),
             "cut" => Fault::Cut(args.required()?),
@@ -226,6 +245,7 @@ impl FromStr for Fault {
             "utf8" => Fault::Utf8,
             "utf8-partial" => Fault::Utf8Partial,
             "no-done" => Fault::NoDone,
+            "never-end" => Fault::NeverEnd,
             "bare-role" => Fault::BareRole,
             "reasoning" => Fault::Reasoning(args.required()?),
             "usage-on-finish" => Fault::UsageOnFinish,
@@ -260,6 +280,8 @@ impl fmt::Display for Fault {
                 retry_after: Some(s),
             } => write!(f, "status:{code}:{s}"),
             Fault::SlowHeaders(ms) => write!(f, "slow-headers:{ms}"),
+            Fault::NoAnswer => f.write_str("no-answer"),
+            Fault::Mute => f.write_str("mute"),
             Fault::Empty => f.write_str("empty"),
             Fault::Error(k) => write!(f, "error:{k}"),
             Fault::Cut(k) => write!(f, "cut:{k}"),
@@ -279,6 +301,7 @@ impl fmt::Display for Fault {
             Fault::Utf8 => f.write_str("utf8"),
             Fault::Utf8Partial => f.write_str("utf8-partial"),
             Fault::NoDone => f.write_str("no-done"),
+            Fault::NeverEnd => f.write_str("never-end"),
             Fault::BareRole => f.write_str("bare-role"),
             Fault::Reasoning(k) => write!(f, "reasoning:{k}"),
             Fault::UsageOnFinish => f.write_str("usage-on-finish"),
@@ -456,6 +479,8 @@ mod tests {
     const EXAMPLES: &[&str] = &[
         "status:503:2",
         "slow-headers:20",
+        "no-answer",
+        "mute",
         "empty",
         "error:3",
         "cut:4",
@@ -471,6 +496,7 @@ mod tests {
         "utf8",
         "utf8-partial",
         "no-done",
+        "never-end",
         "bare-role",
         "reasoning:2",
         "usage-on-finish",

@@ -44,13 +44,13 @@ pub(super) struct SimBody {
 }
 
 impl SimBody {
-    /// A body of known length, `actions` of which write it.
+    /// A body, `actions` of which write it; in HTTP chunks if it has no length.
     pub(super) fn fixed(
-        length: usize,
+        length: Option<usize>,
         actions: impl Into<VecDeque<Action>>,
         control: Rc<Control>,
     ) -> SimBody {
-        let length = Some(length as u64);
+        let length = length.map(|length| length as u64);
         let (stream, pause, idle_close) = (None, None, None);
         SimBody {
             actions: actions.into(),
@@ -66,8 +66,8 @@ impl SimBody {
     pub(super) fn full(bytes: impl Into<Bytes>, control: Rc<Control>) -> SimBody {
         let bytes = bytes.into();
         match bytes.is_empty() {
-            true => SimBody::fixed(0, [], control),
-            false => SimBody::fixed(bytes.len(), [Action::Write(bytes)], control),
+            true => SimBody::fixed(Some(0), [], control),
+            false => SimBody::fixed(Some(bytes.len()), [Action::Write(bytes)], control),
         }
     }
 

@@ -27,6 +27,7 @@ pub(super) struct Control {
     reset: Cell<bool>,
     close_at: Cell<Option<Instant>>,
     changed: Notify,
+    hung_up: Notify,
 }
 
 impl Control {
@@ -47,6 +48,11 @@ impl Control {
     /// The connection is about to be dropped: with a reset, or in an orderly way.
     pub(super) fn break_off(&self, reset: bool) {
         self.reset.set(reset);
+    }
+
+    /// Closes the connection at once, whatever is going on.
+    pub(super) fn hang_up(&self) {
+        self.hung_up.notify_one();
     }
 
     /// Waits until it is time to close the idle connection.
@@ -203,6 +209,7 @@ async fn serve(core: Rc<Core>, stream: Stream, control: Rc<Control>) {
                     }
                     break;
                 }
+                () = control.hung_up.notified() => break,
                 () = control.time_to_close() => connection.as_mut().graceful_shutdown(),
             }
         }

@@ -10,6 +10,8 @@ use crate::words::Script;
 /// What the faults of one request mean for its answer, sorted by where they act.
 #[derive(Debug)]
 pub(super) struct Effects {
+    // Instead of an answer.
+    pub(super) silence: Option<Silence>,
     // Before the answer.
     pub(super) status: Option<(StatusCode, Option<u64>)>,
     pub(super) slow_headers: Option<Duration>,
@@ -19,12 +21,20 @@ pub(super) struct Effects {
     pub(super) style: Style,
     pub(super) reasoning: u32,
     pub(super) no_done: bool,
+    pub(super) never_end: bool,
     pub(super) framing: Framing,
     /// What happens after so many tokens, in that order.
     pub(super) triggers: VecDeque<(u32, Trigger)>,
     // After the answer.
     pub(super) close: bool,
     pub(super) idle_close: Option<Duration>,
+}
+
+/// What happens to the connection when there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    HangUp,
+    Mute,
 }
 
 /// How events are put into writes.
@@ -54,6 +64,7 @@ pub(super) enum Trigger {
 impl Effects {
     pub(super) fn new(faults: &[Fault]) -> Effects {
         let mut effects = Effects {
+            silence: None,
             status: None,
             slow_headers: None,
             empty: false,
@@ -61,6 +72,7 @@ impl Effects {
             style: Style::default(),
             reasoning: 0,
             no_done: false,
+            never_end: false,
             framing: Framing::default(),
             triggers: VecDeque::new(),
             close: false,
@@ -84,6 +96,8 @@ impl Effects {
                 self.status = Some((code, retry_after));
             }
             Fault::SlowHeaders(ms) => self.slow_headers = Some(Duration::from_millis(ms)),
+            Fault::NoAnswer => self.silence = Some(Silence::HangUp),
+            Fault::Mute => self.silence = Some(Silence::Mute),
             Fault::Empty => self.empty = true,
             Fault::Error(k) => after(k, Trigger::Error),
             Fault::Cut(k) => after(k, Trigger::Cut),
@@ -101,6 +115,7 @@ impl Effects {
             Fault::Utf8 => self.script = Script::Wide,
             Fault::Utf8Partial => self.script = Script::WidePartial,
             Fault::NoDone => self.no_done = true,
+            Fault::NeverEnd => self.never_end = true,
             Fault::BareRole => self.style.bare_role = true,
             Fault::Reasoning(k) => self.reasoning = k,
             Fault::UsageOnFinish => self.style.usage_on_finish = true,

@@ -17,7 +17,7 @@ use bench_types::Nanos;
 use super::body::{Action, SimBody};
 use super::conn::Control;
 use super::core::Core;
-use super::effects::{Effects, Trigger};
+use super::effects::{Effects, Silence, Trigger};
 use super::job::Job;
 use super::stream::{ERROR, EventStream, GARBAGE};
 use crate::fault::{faults_of, parse_faults};
@@ -175,6 +175,13 @@ impl Exchange<'_> {
         (ask, mut format): (Ask, Box<dyn Format>),
         effects: Effects,
     ) -> Response<SimBody> {
+        if let Some(silence) = effects.silence {
+            if silence == Silence::HangUp {
+                self.control.hang_up();
+            }
+            // Ends with the connection, which the client closes if the server does not.
+            return std::future::pending().await;
+        }
         let (slow_headers, idle_close, close) =
             (effects.slow_headers, effects.idle_close, effects.close);
         let mut response = if let Some((status, retry_after)) = effects.status {
@@ -262,13 +269,22 @@ impl Exchange<'_> {
         job.close();
         let (status, body) = replaced.unwrap_or_else(|| (StatusCode::OK, job.body()));
         match broken {
+            None if effects.never_end => {
+                let endless = [
+                    Action::Write(body.into()),
+                    Action::Flush,
+                    Action::Pause(None),
+                ];
+                let body = SimBody::fixed(None, endless, Rc::clone(self.control));
+                self.response(status, Some(JSON), body)
+            }
             None => self.json(status, body),
             Some(cut) => {
                 let (length, mut body) = (body.len(), Bytes::from(body));
                 body.truncate(length / 2);
                 let gap = Action::Pause(Some(Duration::from_millis(2)));
                 let actions = [Action::Write(body), Action::Flush, gap, cut];
-                let body = SimBody::fixed(length, actions, Rc::clone(self.control));
+                let body = SimBody::fixed(Some(length), actions, Rc::clone(self.control));
                 self.response(status, Some(JSON), body)
             }
         }

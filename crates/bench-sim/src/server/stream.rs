@@ -27,6 +27,7 @@ pub(super) struct EventStream {
     /// Tokens per event.
     interval: u32,
     no_done: bool,
+    never_end: bool,
     triggers: VecDeque<(u32, Trigger)>,
     writer: Writer,
     started: bool,
@@ -36,6 +37,7 @@ impl EventStream {
     pub(super) fn new(job: Job, interval: u32, effects: Effects) -> EventStream {
         let Effects {
             no_done,
+            never_end,
             triggers,
             framing,
             ..
@@ -45,6 +47,7 @@ impl EventStream {
             job,
             interval,
             no_done,
+            never_end,
             triggers,
             writer,
             started: false,
@@ -156,6 +159,9 @@ impl EventStream {
             self.writer.event(done, actions);
         }
         self.writer.flush(actions);
+        if self.never_end {
+            actions.extend([Action::Flush, Action::Pause(None)]);
+        }
         actions.push_back(Action::End);
     }
 }

@@ -110,6 +110,15 @@ impl Client {
         stream.set_read_timeout(Some(FOREVER)).unwrap();
         Client::over(stream)
     }
+
+    /// Nothing has come that was not used, although the server had time to answer another.
+    pub(crate) fn expect_silence(&mut self, server: &SimHandle) {
+        assert_eq!(Client::new(server).get("/health").status, 200);
+        assert_eq!(self.buffer, b"");
+        self.stream.set_nonblocking(true).unwrap();
+        let read = self.stream.read(&mut [0; 1]);
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
 }
 
 impl<S: Read + Write> Client<S> {
@@ -212,7 +221,8 @@ impl<S: Read + Write> Client<S> {
         String::from_utf8(std::mem::take(&mut self.buffer)).unwrap()
     }
 
-    fn until(&mut self, end: &str) -> Result<String, End> {
+    /// Reads up to and including `end`.
+    pub(crate) fn until(&mut self, end: &str) -> Result<String, End> {
         loop {
             let found = self
                 .buffer

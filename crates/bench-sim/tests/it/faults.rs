@@ -57,6 +57,62 @@ fn slow_headers() {
 }
 
 #[test]
+fn no_answer() {
+    let server = server(|_| {});
+    let mut client = Client::new(&server);
+    client.send(
+        "POST",
+        COMPLETIONS,
+        &[("x-sim-fault", "no-answer")],
+        &completion(8, ""),
+    );
+    client.expect_close();
+    assert_eq!((server.stats().requests, server.stats().tokens), (1, 0));
+    assert!(server.wait_until(FOREVER, |stats| stats.open_connections == 0));
+}
+
+#[test]
+fn mute() {
+    let server = server(|_| {});
+    let mut client = Client::new(&server);
+    client.send(
+        "POST",
+        COMPLETIONS,
+        &[("x-sim-fault", "mute")],
+        &completion(8, ""),
+    );
+    assert!(server.wait_until(FOREVER, |stats| stats.faulted == 1));
+    client.expect_silence(&server);
+    drop(client);
+    assert!(server.wait_until(FOREVER, |stats| stats.open_connections == 0));
+}
+
+#[test]
+fn never_end() {
+    let server = server(|_| {});
+    for body in [
+        completion(8, ""),
+        completion(8, "").replace("\"stream\":true", "\"stream\":false"),
+    ] {
+        let mut client = Client::new(&server);
+        client.send("POST", COMPLETIONS, &[("x-sim-fault", "never-end")], &body);
+        let (status, headers) = client.read_head();
+        assert_eq!(status, 200);
+        assert!(headers.contains(&("transfer-encoding".to_owned(), "chunked".to_owned())));
+        let end = if body.contains("true") {
+            "data: [DONE]\n\n\r\n"
+        } else {
+            "}\r\n"
+        };
+        let text = client.until(end).unwrap();
+        assert!(text.contains("length"), "{text}");
+        client.expect_silence(&server);
+    }
+    assert_eq!(server.stats().completed, 2);
+    assert!(server.wait_until(FOREVER, |stats| stats.open_connections == 0));
+}
+
+#[test]
 fn empty() {
     let answer = stream("empty");
     assert_eq!(
