@@ -1,6 +1,7 @@
 use bench_stream::SseEvent;
-use bench_types::{Failure, Finish, MarkKind, ServerTimings, TokenSource};
+use bench_types::{Failure, Finish, MarkKind, ServerTimings, Task, TokenSource};
 use bytes::Bytes;
+use http::HeaderMap;
 
 use crate::{BackendError, Request};
 
@@ -14,8 +15,18 @@ pub trait Backend: Send + Sync {
         &[]
     }
 
-    /// The route it posts to unless [`Request::path`] says otherwise.
-    fn default_path(&self) -> &'static str;
+    /// What its servers are asked to do.
+    fn task(&self) -> Task {
+        Task::Generate
+    }
+
+    /// Whether its servers can stream an answer. If not, [`Request::stream`] is ignored.
+    fn can_stream(&self) -> bool {
+        true
+    }
+
+    /// The route that a request is posted to unless [`Request::path`] says otherwise.
+    fn default_path(&self, stream: bool) -> &'static str;
 
     /// The HTTP request for `request`. Its URI is the path alone; the transport adds the
     /// host.
@@ -30,6 +41,12 @@ pub trait Backend: Send + Sync {
 
 /// Reads the answer to one request and judges it.
 pub trait Decoder: Send {
+    /// Reads the headers of the response, before anything else; for servers that report their
+    /// own times there.
+    fn headers(&mut self, headers: &HeaderMap, emit: &mut dyn FnMut(StreamEvent<'_>)) {
+        let _ = (headers, emit);
+    }
+
     /// Reads one event and emits what it holds, in order. At most one chunk is emitted for
     /// each choice in the event.
     ///
@@ -41,6 +58,21 @@ pub trait Decoder: Send {
         event: SseEvent<'_>,
         emit: &mut dyn FnMut(StreamEvent<'_>),
     ) -> Result<(), BackendError>;
+
+    /// Reads the whole body of an answer that was not to be streamed and emits what it holds,
+    /// text as chunks of the kind [`MarkKind::Whole`].
+    ///
+    /// # Errors
+    /// [`BackendError`] if the body does not follow the protocol, or if the protocol has no
+    /// such answers.
+    fn decode_whole(
+        &mut self,
+        body: &[u8],
+        emit: &mut dyn FnMut(StreamEvent<'_>),
+    ) -> Result<(), BackendError> {
+        let _ = (body, emit);
+        Err(BackendError::NotStreamed)
+    }
 
     /// Where the token counts of the chunks came from; [`TokenSource::Unknown`] if a chunk
     /// with content had none.

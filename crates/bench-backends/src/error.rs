@@ -1,4 +1,4 @@
-use bench_types::Failure;
+use bench_types::{Failure, Prompt};
 use thiserror::Error;
 
 /// Most bytes of server output quoted in an error.
@@ -48,6 +48,9 @@ pub enum BackendError {
     /// The body could not be serialized.
     #[error("the request body cannot be written as JSON: {0}")]
     Body(serde_json::Error),
+    /// The backend reads streams only.
+    #[error("this backend cannot read answers that are not streamed: leave out --no-stream")]
+    NotStreamed,
     /// An event of the answer is not what the protocol says.
     #[error("malformed event: {source}: {excerpt}")]
     Malformed {
@@ -59,6 +62,26 @@ pub enum BackendError {
 }
 
 impl BackendError {
+    /// The refusal of a kind of prompt that the protocol does not take.
+    pub(crate) fn prompt(backend: &'static str, prompt: &Prompt) -> BackendError {
+        let (prompt, cure) = match prompt {
+            Prompt::Text(_) => ("a single text", "use a dataset of the kind it takes"),
+            Prompt::TokenIds(_) => (
+                "token ids",
+                "use the backend `vllm` or `openai`, or a dataset of text",
+            ),
+            Prompt::Chat(_) => ("chat messages", "use the backend `openai-chat`"),
+            Prompt::Batch(_) => ("several texts at once", "leave out --random-batch-size"),
+            Prompt::Rerank { .. } => ("documents to be ranked", "use the backend `vllm-rerank`"),
+            Prompt::Audio(_) => ("recordings", "use the backend `openai-audio`"),
+        };
+        BackendError::Prompt {
+            backend,
+            prompt,
+            cure,
+        }
+    }
+
     pub(crate) fn malformed(data: &[u8], source: serde_json::Error) -> BackendError {
         BackendError::Malformed {
             excerpt: excerpt(data),

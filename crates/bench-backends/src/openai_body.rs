@@ -1,5 +1,7 @@
 //! The JSON body of the OpenAI-like routes.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -45,6 +47,16 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Writes a field that is an array of texts.
+    pub(crate) fn texts(
+        &mut self,
+        name: &'static str,
+        texts: &[Arc<str>],
+    ) -> Result<(), BackendError> {
+        let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
+        self.field(name, &texts)
+    }
+
     /// Writes a field whose value is JSON already.
     pub(crate) fn raw(&mut self, name: &'static str, json: &str) {
         if self.key(name) {
@@ -63,6 +75,9 @@ impl<'a> Body<'a> {
         self.optional("presence_penalty", sampling.presence_penalty)?;
         self.optional("repetition_penalty", sampling.repetition_penalty)?;
         self.optional("ignore_eos", request.ignore_eos.then_some(true))?;
+        if !request.stream {
+            return Ok(());
+        }
         self.raw("stream", "true");
         match (request.include_usage, request.continuous_usage) {
             (false, false) => {}

@@ -16,16 +16,6 @@ struct Message<'a> {
     content: &'a str,
 }
 
-impl OpenAiChat {
-    fn refuse(prompt: &'static str, cure: &'static str) -> BackendError {
-        BackendError::Prompt {
-            backend: "openai-chat",
-            prompt,
-            cure,
-        }
-    }
-}
-
 impl Backend for OpenAiChat {
     fn name(&self) -> &'static str {
         "openai-chat"
@@ -35,14 +25,14 @@ impl Backend for OpenAiChat {
         &["vllm-chat"]
     }
 
-    fn default_path(&self) -> &'static str {
+    fn default_path(&self, _: bool) -> &'static str {
         "/v1/chat/completions"
     }
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
         let size = match request.prompt {
             Prompt::Text(text) | Prompt::Chat(text) => text.len() + text.len() / 8,
-            Prompt::TokenIds(_) => 0,
+            _ => 0,
         };
         let mut body = Body::new(request.extra_body, size + 512);
         body.field("model", request.model)?;
@@ -54,15 +44,15 @@ impl Backend for OpenAiChat {
             Prompt::Chat(messages) => {
                 let messages = messages.trim_ascii();
                 if !(messages.starts_with('[') && messages.ends_with(']')) {
-                    let cure = "give a JSON array of messages";
-                    return Err(Self::refuse("chat messages that are no array", cure));
+                    return Err(BackendError::Prompt {
+                        backend: "openai-chat",
+                        prompt: "chat messages that are no array",
+                        cure: "give a JSON array of messages",
+                    });
                 }
                 body.raw("messages", messages);
             }
-            Prompt::TokenIds(_) => {
-                let cure = "use the backend `vllm` or `openai`, or a dataset of text";
-                return Err(Self::refuse("token ids", cure));
-            }
+            other => return Err(BackendError::prompt("openai-chat", other)),
         }
         body.field("max_completion_tokens", &request.max_output_tokens)?;
         if let Some(candidates) = request.logprobs {
@@ -70,7 +60,7 @@ impl Backend for OpenAiChat {
             body.field("top_logprobs", &candidates)?;
         }
         body.common(request)?;
-        request.post(self.default_path(), body.finish()?)
+        request.post(self.default_path(request.stream), body.finish()?)
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {

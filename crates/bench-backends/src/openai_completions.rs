@@ -35,7 +35,7 @@ impl Backend for OpenAiCompletions {
         self.aliases
     }
 
-    fn default_path(&self) -> &'static str {
+    fn default_path(&self, _: bool) -> &'static str {
         "/v1/completions"
     }
 
@@ -43,25 +43,21 @@ impl Backend for OpenAiCompletions {
         let size = match request.prompt {
             Prompt::Text(text) => text.len() + text.len() / 8,
             Prompt::TokenIds(ids) => ids.len() * 6,
-            Prompt::Chat(_) => 0,
+            Prompt::Batch(texts) => texts.iter().map(|text| text.len() + text.len() / 8).sum(),
+            _ => 0,
         };
         let mut body = Body::new(request.extra_body, size + 512);
         body.field("model", request.model)?;
         match request.prompt {
             Prompt::Text(text) => body.field("prompt", &**text)?,
             Prompt::TokenIds(ids) => body.field("prompt", &**ids)?,
-            Prompt::Chat(_) => {
-                return Err(BackendError::Prompt {
-                    backend: self.name,
-                    prompt: "chat messages",
-                    cure: "use the backend `openai-chat`",
-                });
-            }
+            Prompt::Batch(texts) => body.texts("prompt", texts)?,
+            other => return Err(BackendError::prompt(self.name, other)),
         }
         body.field("max_tokens", &request.max_output_tokens)?;
         body.optional("logprobs", request.logprobs)?;
         body.common(request)?;
-        request.post(self.default_path(), body.finish()?)
+        request.post(self.default_path(request.stream), body.finish()?)
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {

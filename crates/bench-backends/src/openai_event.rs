@@ -134,7 +134,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) finish_reason: Option<Text<'a>>,
     #[serde(borrow)]
     text: Option<Text<'a>>,
-    #[serde(borrow)]
+    /// A piece of the message, or the whole of it where the answer is not streamed.
+    #[serde(borrow, alias = "message")]
     delta: Option<Delta<'a>>,
     logprobs: Option<Logprobs>,
     token_ids: Option<Length>,

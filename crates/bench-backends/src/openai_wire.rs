@@ -80,6 +80,44 @@ impl Decoder for OpenAiDecoder {
         self.decode_new(event, emit)
     }
 
+    fn decode_whole(
+        &mut self,
+        body: &[u8],
+        emit: &mut dyn FnMut(StreamEvent<'_>),
+    ) -> Result<(), BackendError> {
+        let malformed = |source| BackendError::malformed(body, source);
+        let answer: Event<'_> = serde_json::from_slice(body).map_err(malformed)?;
+        if answer.is_error() {
+            self.in_band_error(body, emit);
+            return Ok(());
+        }
+        self.model(&answer, emit);
+        for choice in answer.choices() {
+            let (content, text) = choice.payload();
+            self.content |= content.is_some();
+            if let Some(reason) = &choice.finish_reason {
+                self.finished(&reason.0);
+            }
+            emit(StreamEvent::Chunk {
+                choice: choice.index,
+                kind: MarkKind::Whole,
+                text: &text,
+                tokens: None,
+            });
+        }
+        if let Some(usage) = &answer.usage {
+            let counts = usage.counts().map_err(malformed)?;
+            self.tokens |= counts.completion > 0;
+            self.chunk_tokens.source = TokenSource::Usage;
+            emit(usage_event(counts, false));
+        }
+        if let Some(metrics) = &answer.metrics {
+            emit(StreamEvent::Timings(metrics.timings()));
+        }
+        self.done = true;
+        Ok(())
+    }
+
     fn chunk_tokens(&self) -> TokenSource {
         match self.chunk_tokens.missing {
             true => TokenSource::Unknown,
@@ -175,12 +213,7 @@ impl OpenAiDecoder {
         event: &Event<'_>,
         emit: &mut dyn FnMut(StreamEvent<'_>),
     ) -> Result<(), BackendError> {
-        if !self.model_seen
-            && let Some(model) = &event.model
-        {
-            self.model_seen = true;
-            emit(StreamEvent::Model(&model.0));
-        }
+        self.model(event, emit);
         let usage = match &event.usage {
             Some(usage) => {
                 let malformed = |source| BackendError::malformed(data, source);
@@ -208,6 +241,15 @@ impl OpenAiDecoder {
             self.learn(data, event, usage);
         }
         Ok(())
+    }
+
+    fn model(&mut self, event: &Event<'_>, emit: &mut dyn FnMut(StreamEvent<'_>)) {
+        if !self.model_seen
+            && let Some(model) = &event.model
+        {
+            self.model_seen = true;
+            emit(StreamEvent::Model(&model.0));
+        }
     }
 
     fn choice(

@@ -32,6 +32,8 @@ pub struct Request<'a> {
     pub ignore_eos: bool,
     /// Log probabilities of this many candidates per token.
     pub logprobs: Option<u32>,
+    /// Ask for a stream; on by default. Otherwise the answer comes whole.
+    pub stream: bool,
     /// Ask for the token counts at the end of the stream; on by default.
     pub include_usage: bool,
     /// Ask for token counts in every chunk (an extension of vLLM and SGLang).
@@ -58,6 +60,7 @@ impl<'a> Request<'a> {
             sampling: &SERVER_DEFAULTS,
             ignore_eos: false,
             logprobs: None,
+            stream: true,
             include_usage: true,
             continuous_usage: false,
             extra_body: None,
@@ -85,7 +88,11 @@ impl<'a> Request<'a> {
         };
         let headers = http.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let accept = match self.stream {
+            true => "text/event-stream",
+            false => "application/json",
+        };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
         if let Some(authorization) = self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }

@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bench_backends::{BodyEnd, Request, error_message};
-use bench_http::{Arrival, Connection, Event, TransferError};
-use bench_types::{Failure, Finish, Nanos, Outcome, RequestRecord, TimeoutPhase, TokenSource};
+use bench_http::{Arrival, Connection, Event, ResponseHead, TransferError};
+use bench_types::{
+    Failure, Finish, Nanos, Outcome, Prompt, RequestRecord, TimeoutPhase, TokenSource,
+};
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use tokio::time::Sleep;
 
 use crate::plan::{KeepText, Timeouts};
@@ -63,6 +64,7 @@ impl Exchange {
         request.sampling = &options.sampling;
         request.ignore_eos = options.ignore_eos;
         request.logprobs = options.logprobs;
+        request.stream = plan.streams();
         request.include_usage = options.include_usage;
         request.continuous_usage = options.continuous_usage;
         request.extra_body = options.extra_body.as_ref();
@@ -169,6 +171,7 @@ impl Exchange {
     ) -> Result<Finish, Failure> {
         let clock = self.cx.clock.clone();
         let mut watchdog = Watchdog::new(&self.cx.plan.timeouts, self.sent.unwrap_or_default());
+        let streams = self.cx.plan.streams();
         let mut answer = Answer::Stream;
         loop {
             let event = tokio::select! {
@@ -182,16 +185,19 @@ impl Exchange {
             };
             match event {
                 Ok(Event::Head(head)) => {
-                    self.stream.seen.read(head.at);
-                    self.stream.seen.timeline.headers(head.at.at);
+                    self.stream.headers(&head.headers, head.at);
                     watchdog.last = head.at.at;
-                    answer = Answer::expect(head.status, head.headers.get(CONTENT_TYPE));
+                    answer = Answer::expect(streams, head);
                 }
                 Ok(Event::Data { bytes, at }) => {
                     watchdog.last = at.at;
                     match &mut answer {
                         Answer::Stream => self.data(&bytes, at)?,
-                        Answer::Other { body, .. } => {
+                        Answer::Whole(body) => {
+                            self.stream.seen.read(at);
+                            body.extend_from_slice(&bytes);
+                        }
+                        Answer::Refusal { body, .. } => {
                             let room = ERROR_BODY.saturating_sub(body.len());
                             body.extend_from_slice(&bytes[..bytes.len().min(room)]);
                         }
@@ -200,15 +206,16 @@ impl Exchange {
                 Ok(Event::End { at }) => {
                     return match answer {
                         Answer::Stream => self.stream.end(BodyEnd::Complete, at.at),
-                        Answer::Other { status, body } => Err(not_a_stream(status, &body)),
+                        Answer::Whole(body) => self.stream.whole(&body, at),
+                        Answer::Refusal { head, body } => Err(refused(&head, &body)),
                     };
                 }
                 Err(error) => {
                     return match (error, answer) {
-                        (TransferError::Cut(_), Answer::Other { status, body }) => {
-                            Err(not_a_stream(status, &body))
+                        (TransferError::Cut(_), Answer::Refusal { head, body }) => {
+                            Err(refused(&head, &body))
                         }
-                        (error @ TransferError::Cut(_), Answer::Stream) => {
+                        (error @ TransferError::Cut(_), _) => {
                             let how = error.to_string();
                             self.stream.end(BodyEnd::Cut(&how), clock.now())
                         }
@@ -252,6 +259,13 @@ impl Exchange {
             id: cx.plan.first_ids[self.conversation] + u64::from(self.turn),
             conversation: conversation.id,
             turn: self.turn,
+            server_index: 0,
+            model_index: 0,
+            inputs: u32::try_from(asked.prompt.inputs()).unwrap_or(u32::MAX),
+            audio: match &asked.prompt {
+                Prompt::Audio(audio) => Some(audio.duration.into()),
+                _ => None,
+            },
             prompt_tokens,
             prompt_tokens_source,
             cached_tokens: seen.cached_tokens,
@@ -274,31 +288,44 @@ impl Exchange {
 /// What the body of a response is.
 enum Answer {
     Stream,
-    Other { status: StatusCode, body: BytesMut },
+    /// The answer in one piece.
+    Whole(BytesMut),
+    /// Not what was asked for.
+    Refusal {
+        head: ResponseHead,
+        body: BytesMut,
+    },
 }
 
 impl Answer {
-    fn expect(status: StatusCode, content_type: Option<&HeaderValue>) -> Answer {
-        let json = content_type
+    fn expect(streams: bool, head: ResponseHead) -> Answer {
+        let json = head
+            .headers
+            .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.starts_with("application/json"));
-        if status.is_success() && !json {
-            return Answer::Stream;
-        }
         let body = BytesMut::new();
-        Answer::Other { status, body }
+        match (head.status.is_success(), streams) {
+            (true, true) if !json => Answer::Stream,
+            (true, false) => Answer::Whole(body),
+            _ => Answer::Refusal { head, body },
+        }
     }
 }
 
-fn not_a_stream(status: StatusCode, body: &[u8]) -> Failure {
-    let message = error_message(body);
-    if status.is_success() {
+fn refused(head: &ResponseHead, body: &[u8]) -> Failure {
+    let mut message = error_message(body);
+    if head.status.is_success() {
         return Failure::Protocol(format!(
             "the server answered with JSON instead of an event stream: {message}"
         ));
     }
+    if let Some(wait) = head.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()) {
+        let gap = if message.is_empty() { "" } else { " " };
+        message = format!("{message}{gap}(Retry-After: {wait})");
+    }
     Failure::Status {
-        code: status.as_u16(),
+        code: head.status.as_u16(),
         body: message,
     }
 }

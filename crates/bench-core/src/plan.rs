@@ -45,6 +45,8 @@ pub struct RequestOptions {
     pub ignore_eos: bool,
     /// Ask for this many log probabilities per token.
     pub logprobs: Option<u32>,
+    /// Ask for streams; otherwise answers come whole, and have no first token.
+    pub stream: bool,
     /// Ask for the server's token counts at the end of the stream.
     pub include_usage: bool,
     /// Ask for them with every chunk.
@@ -67,6 +69,7 @@ impl Default for RequestOptions {
             sampling: Sampling::default(),
             ignore_eos: false,
             logprobs: None,
+            stream: true,
             include_usage: true,
             continuous_usage: false,
             extra_body: None,
@@ -112,6 +115,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Whether answers are streams.
+    pub(crate) fn streams(&self) -> bool {
+        self.request.stream && self.backend.can_stream()
+    }
+
     pub(crate) fn requests(&self) -> u64 {
         let turns = |conversation: &Conversation| conversation.turns.len() as u64;
         self.conversations.iter().map(turns).sum()

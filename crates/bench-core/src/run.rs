@@ -129,6 +129,7 @@ impl Run {
         // A prompt the backend cannot send is found before anything is.
         let mut trial = Request::new(&first.prompt, &run.request.model, 1);
         trial.path = run.request.path.as_deref();
+        trial.stream = run.request.stream && run.backend.can_stream();
         run.backend.encode(&trial)?;
         let options = TargetOptions {
             tls: run.tls.clone(),
@@ -217,8 +218,8 @@ impl RunBuilder {
     ) -> Result<Outcome, RunError> {
         let prompt = match self.conversations.first().map(|c| &c.turns[0].prompt) {
             Some(Prompt::TokenIds(ids)) => Prompt::TokenIds(ids[..ids.len().min(1)].into()),
-            Some(Prompt::Chat(messages)) => Prompt::Chat(Arc::clone(messages)),
             Some(Prompt::Text(_)) | None => Prompt::Text("Hello".into()),
+            Some(other) => other.clone(),
         };
         let one = vec![Conversation::single(0, prompt, None, 1)];
         let plan = self.side_plan(target, one);
@@ -354,14 +355,18 @@ impl RunBuilder {
         let setup = Setup {
             date: date_stamp(facts.epoch_unix),
             backend: self.backend.name().to_owned(),
-            target: match plan.target.scheme() {
+            task: self.backend.task(),
+            streamed: plan.streams(),
+            targets: vec![match plan.target.scheme() {
                 Scheme::Unix => plan.target.url().to_owned(),
                 Scheme::Http | Scheme::Https => format!(
                     "{}{}",
                     plan.target.url(),
-                    path.unwrap_or(self.backend.default_path())
+                    path.unwrap_or(self.backend.default_path(plan.streams()))
                 ),
-            },
+            }],
+            models: vec![self.request.model.clone()],
+            server_info: serde_json::Map::new(),
             label: self.describe.label,
             model_id: self.describe.model_id.unwrap_or(self.request.model),
             tokenizer_id: self.tokenizer.as_ref().map(|t| t.id().to_owned()),

@@ -3,7 +3,10 @@
 use bench_backends::{BodyEnd, Decoder, StreamEvent};
 use bench_http::Arrival;
 use bench_stream::{SseLimits, SseParser, TimelineBuilder};
-use bench_types::{Failure, Finish, Nanos, ReceiveCounts, ServerTimings, TokenSource, Transcript};
+use bench_types::{
+    Failure, Finish, MarkKind, Nanos, ReceiveCounts, ServerTimings, TokenSource, Transcript,
+};
+use http::HeaderMap;
 
 /// Everything collected from one response.
 pub(crate) struct ResponseStream {
@@ -54,6 +57,22 @@ impl ResponseStream {
         Ok(())
     }
 
+    /// Takes in the headers of the response.
+    pub(crate) fn headers(&mut self, headers: &HeaderMap, at: Arrival) {
+        self.seen.read(at);
+        self.seen.timeline.headers(at.at);
+        self.decoder
+            .headers(headers, &mut |event| self.seen.event(event, at.at));
+    }
+
+    /// Takes in the whole body of an answer that is not streamed.
+    pub(crate) fn whole(&mut self, body: &[u8], at: Arrival) -> Result<Finish, Failure> {
+        self.decoder
+            .decode_whole(body, &mut |event| self.seen.event(event, at.at))
+            .map_err(|error| Failure::Protocol(error.to_string()))?;
+        self.decoder.finish(BodyEnd::Complete)
+    }
+
     /// The body is over: what became of the request.
     pub(crate) fn end(&mut self, end: BodyEnd<'_>, at: Nanos) -> Result<Finish, Failure> {
         let last = self
@@ -98,6 +117,15 @@ impl Seen {
         }
         match event {
             StreamEvent::Chunk { kind, text, .. } if kind.is_content() => self.content(text),
+            StreamEvent::Chunk {
+                kind: MarkKind::Whole,
+                text,
+                ..
+            } => {
+                if let Some(transcript) = &mut self.transcript {
+                    transcript.text.push_str(text);
+                }
+            }
             StreamEvent::Usage {
                 prompt,
                 completion,

@@ -38,6 +38,18 @@ fn write_turn(hash: &mut XxHash3_128, turn: &Turn) {
             write_bytes(1, &bytes);
         }
         Prompt::Chat(json) => write_bytes(2, json.as_bytes()),
+        Prompt::Batch(texts) => {
+            for text in &**texts {
+                write_bytes(3, text.as_bytes());
+            }
+        }
+        Prompt::Rerank { query, documents } => {
+            write_bytes(4, query.as_bytes());
+            for document in &**documents {
+                write_bytes(5, document.as_bytes());
+            }
+        }
+        Prompt::Audio(audio) => write_bytes(6, &audio.bytes),
     }
 }
 

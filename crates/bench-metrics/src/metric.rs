@@ -1,6 +1,6 @@
 use std::iter;
 
-use bench_types::{Nanos, RequestRecord, TokenSource};
+use bench_types::{MarkKind, Nanos, RequestRecord, TokenSource};
 use serde::{Deserialize, Serialize};
 
 use crate::MetricsError;
@@ -220,11 +220,13 @@ fn first(record: &RequestRecord, convention: Convention) -> Option<Nanos> {
 }
 
 pub(crate) fn last(record: &RequestRecord, convention: Convention) -> Option<Nanos> {
-    let mark = match convention {
-        Convention::Vllm => record.timeline.choices().next_back(),
-        Convention::Strict | Convention::Intended => record.timeline.contents().next_back(),
+    // An answer that came whole has an end, though no first token.
+    let ends = |kind: MarkKind| match convention {
+        Convention::Vllm => kind.is_choice() || kind == MarkKind::Whole,
+        Convention::Strict | Convention::Intended => kind.is_content() || kind == MarkKind::Whole,
     };
-    mark.map(|mark| mark.at)
+    let mut marks = record.timeline.marks.iter().rev();
+    marks.find(|mark| ends(mark.kind)).map(|mark| mark.at)
 }
 
 /// Time to the first token of one request; `None` if none came.
@@ -236,7 +238,7 @@ fn ttfat(record: &RequestRecord, convention: Convention) -> Option<Nanos> {
     let mut answer = record
         .timeline
         .contents()
-        .filter(|mark| mark.kind != bench_types::MarkKind::Reasoning);
+        .filter(|mark| mark.kind != MarkKind::Reasoning);
     span(record, convention, answer.next().map(|mark| mark.at))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bench_metrics::{SummaryOptions, parse_metrics};
 use bench_report::{Report, Setup, VllmResult, console};
 use bench_types::{
-    Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord, RunFacts, Timeline,
+    Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord, RunFacts, Task, Timeline,
     TokenSource, Transcript,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -22,6 +22,10 @@ fn record(id: u64) -> RequestRecord {
         id,
         conversation: id,
         turn: 0,
+        server_index: 0,
+        model_index: 0,
+        inputs: 1,
+        audio: None,
         prompt_tokens: 512,
         prompt_tokens_source: TokenSource::Usage,
         cached_tokens: None,
@@ -50,7 +54,11 @@ fn report() -> Report {
     let setup = Setup {
         date: "20261121-212154".to_owned(),
         backend: "vllm".to_owned(),
-        target: "http://127.0.0.1:8000/v1/completions".to_owned(),
+        task: Task::Generate,
+        streamed: true,
+        targets: vec!["http://127.0.0.1:8000/v1/completions".to_owned()],
+        models: vec!["m".to_owned()],
+        server_info: serde_json::Map::new(),
         label: None,
         model_id: "model".to_owned(),
         tokenizer_id: None,

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use bench_metrics::{Convention, Metric, SelfAudit, Summary, SummaryOptions};
-use bench_types::{RequestRecord, RunEnd, RunFacts};
+use bench_types::{RequestRecord, RunEnd, RunFacts, Task};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,19 @@ pub struct Setup {
     pub date: String,
     /// Name of the backend, such as `vllm` or `openai-chat`.
     pub backend: String,
-    /// Where requests went, such as `http://127.0.0.1:8000/v1/completions`.
-    pub target: String,
+    /// What the servers were asked to do.
+    pub task: Task,
+    /// Whether answers were streamed; otherwise they came whole, and have no first token.
+    pub streamed: bool,
+    /// Where requests went, such as `http://127.0.0.1:8000/v1/completions`: one for each
+    /// [`RequestRecord::server_index`].
+    pub targets: Vec<String>,
+    /// The names of the models that were asked for, one for each
+    /// [`RequestRecord::model_index`]. More than one if LoRA adapters were used.
+    pub models: Vec<String>,
+    /// What the servers say about themselves, by target: version, arguments. Empty if they
+    /// were not asked.
+    pub server_info: serde_json::Map<String, serde_json::Value>,
     /// The user's name for the run.
     pub label: Option<String>,
     /// The model as the server knows it.

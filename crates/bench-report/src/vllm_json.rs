@@ -201,7 +201,7 @@ pub struct Reproducibility {
     /// Name and version of the tool.
     pub tool: String,
     /// Where requests went.
-    pub target: String,
+    pub targets: Vec<String>,
     /// Fingerprint of the dataset.
     pub dataset_hash: Option<String>,
     /// Wall-clock time at zero of the run's clock, in seconds since 1970.
@@ -288,7 +288,7 @@ impl Bench {
             self_audit: report.audit.clone(),
             reproducibility: Reproducibility {
                 tool: report.setup.tool.clone(),
-                target: report.setup.target.clone(),
+                targets: report.setup.targets.clone(),
                 dataset_hash: report.setup.dataset_hash.clone(),
                 epoch_unix: report.facts.epoch_unix,
             },

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Outcome, Timeline};
+use crate::{Nanos, Outcome, Timeline};
 
 /// Where a token count comes from, best first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,6 +21,11 @@ pub enum TokenSource {
     /// Not known.
     #[default]
     Unknown,
+}
+
+/// The number of inputs of a plain request.
+fn one() -> u32 {
+    1
 }
 
 /// How many socket reads of a request were stamped by which clock.
@@ -68,6 +73,18 @@ pub struct RequestRecord {
     pub conversation: u64,
     /// Which turn of the conversation it is, from 0.
     pub turn: u32,
+    /// Which of the run's servers it was sent to, from 0.
+    #[serde(default)]
+    pub server_index: u16,
+    /// Which of the run's models it asked for, from 0: more than one only with LoRA adapters.
+    #[serde(default)]
+    pub model_index: u16,
+    /// Inputs in the request: the texts of a batch or the documents to be ranked.
+    #[serde(default = "one")]
+    pub inputs: u32,
+    /// How long the recording plays that is to be transcribed.
+    #[serde(default)]
+    pub audio: Option<Nanos>,
     /// Length of the prompt in tokens.
     pub prompt_tokens: u32,
     /// Where `prompt_tokens` comes from.

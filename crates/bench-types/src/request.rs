@@ -12,6 +12,56 @@ pub enum Prompt {
     TokenIds(Arc<[u32]>),
     /// A JSON array of chat messages, already serialized.
     Chat(Arc<str>),
+    /// Several texts in one request, for backends whose protocol takes them.
+    Batch(Arc<[Arc<str>]>),
+    /// A question and the documents to be ranked by how well they answer it.
+    Rerank {
+        /// The question.
+        query: Arc<str>,
+        /// The documents.
+        documents: Arc<[Arc<str>]>,
+    },
+    /// A recording to be transcribed.
+    Audio(Arc<Audio>),
+}
+
+impl Prompt {
+    /// Number of inputs the server works on: the texts of a batch, the documents to be
+    /// ranked, otherwise one.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Prompt::Batch(texts) => texts.len(),
+            Prompt::Rerank { documents, .. } => documents.len(),
+            Prompt::Text(_) | Prompt::TokenIds(_) | Prompt::Chat(_) | Prompt::Audio(_) => 1,
+        }
+    }
+}
+
+/// A recording, as it is in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audio {
+    /// Name of the file, without its folder.
+    pub file_name: String,
+    /// The bytes of the file.
+    pub bytes: Vec<u8>,
+    /// How long it plays.
+    pub duration: Duration,
+}
+
+/// What servers are asked to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Generate text. Measured by TTFT, TPOT, ITL and E2EL if the answer is streamed, by E2EL
+    /// alone if it is not.
+    #[default]
+    Generate,
+    /// Turn inputs into vectors or scores: embeddings, pooling, reranking. Measured by E2EL
+    /// and by inputs and input tokens per second.
+    Pool,
+    /// Turn speech into text. Measured as [`Task::Generate`], and by seconds of audio per
+    /// second.
+    Transcribe,
 }
 
 /// One request of a conversation: a prompt and what may come back.

@@ -21,6 +21,9 @@ pub enum MarkKind {
     Usage,
     /// The protocol's end marker, such as `[DONE]`.
     Done,
+    /// The whole answer at once, in a response that is not streamed. It tells when the answer
+    /// was there, and nothing about its first token.
+    Whole,
 }
 
 impl MarkKind {

@@ -212,6 +212,10 @@ pub struct SendOptions {
     #[arg(long, value_name = "N")]
     pub logprobs: Option<u32>,
 
+    /// Ask for whole answers instead of streams: only E2EL can be measured then
+    #[arg(long)]
+    pub no_stream: bool,
+
     /// Ask for token counts in every chunk, for exact ITL where chunks hold several tokens
     #[arg(long)]
     pub continuous_usage: bool,

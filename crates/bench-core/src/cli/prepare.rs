@@ -236,6 +236,7 @@ impl RunOptions {
             sampling: send.sampling(),
             ignore_eos: send.ignore_eos,
             logprobs: send.logprobs,
+            stream: !send.no_stream,
             include_usage: true,
             continuous_usage: send.continuous_usage,
             extra_body,

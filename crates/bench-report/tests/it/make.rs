@@ -4,14 +4,18 @@ use bench_metrics::{Slo, SummaryOptions, parse_metrics};
 use bench_report::{Report, Setup};
 use bench_types::{
     Failure, Finish, LagSummary, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord,
-    RunFacts, Timeline, TokenSource, Transcript, WorkerFacts,
+    RunFacts, Task, Timeline, TokenSource, Transcript, WorkerFacts,
 };
 
 pub(crate) fn setup() -> Setup {
     Setup {
         date: "20261121-212154".to_owned(),
         backend: "openai-chat".to_owned(),
-        target: "http://127.0.0.1:8000/v1/chat/completions".to_owned(),
+        task: Task::Generate,
+        streamed: true,
+        targets: vec!["http://127.0.0.1:8000/v1/chat/completions".to_owned()],
+        models: vec!["m".to_owned()],
+        server_info: serde_json::Map::new(),
         label: None,
         model_id: "org/tiny-llama".to_owned(),
         tokenizer_id: None,
@@ -50,6 +54,10 @@ pub(crate) fn answered(id: u64) -> RequestRecord {
         id,
         conversation: id,
         turn: 0,
+        server_index: 0,
+        model_index: 0,
+        inputs: 1,
+        audio: None,
         prompt_tokens: 16,
         prompt_tokens_source: TokenSource::Usage,
         cached_tokens: None,
