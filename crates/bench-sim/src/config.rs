@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::SimError;
 use crate::engine::BLOCK_TOKENS;
 use crate::fault::FaultRule;
+use crate::flavour::Flavour;
 
 /// Everything that can be set about a simulated server.
 ///
@@ -40,6 +41,24 @@ pub struct SimConfig {
     /// Names of LoRA adapters: models served besides --sim-model
     #[cfg_attr(feature = "cli", arg(id = "sim-lora", long = "sim-lora", value_name = "NAME", num_args = 1..))]
     pub lora: Vec<String>,
+
+    /// Whose routes there are; the others answer 404
+    #[cfg_attr(feature = "cli", arg(id = "sim-engine", long = "sim-engine", value_name = "ENGINE", value_enum, default_value_t = SimConfig::default().engine))]
+    pub engine: Flavour,
+
+    /// Serve /start_profile and /stop_profile, which are 404 otherwise, except as SGLang
+    #[cfg_attr(feature = "cli", arg(id = "sim-profiler", long = "sim-profiler"))]
+    pub profiler: bool,
+
+    /// Answer 401 to requests without this key, on all routes but /health
+    ///
+    /// The answer quotes the key that was sent, as that of some gateways does. The key is
+    /// wanted as "Authorization: Bearer KEY".
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "sim-api-key", long = "sim-api-key", value_name = "KEY")
+    )]
+    pub api_key: Option<String>,
 
     /// Longest prompt plus output, in tokens
     #[cfg_attr(feature = "cli", arg(id = "sim-max-model-len", long = "sim-max-model-len", value_name = "TOKENS", default_value_t = SimConfig::default().max_model_len))]
@@ -169,6 +188,9 @@ impl Default for SimConfig {
             unix: None,
             model: "sim-model".to_owned(),
             lora: Vec::new(),
+            engine: Flavour::All,
+            profiler: false,
+            api_key: None,
             max_model_len: 32_768,
             seed: 0,
             max_num_seqs: 256,
@@ -234,6 +256,10 @@ impl SimConfig {
             return Err(SimError::Config(message.to_owned()));
         }
         self.validate_lora()?;
+        if self.api_key.as_deref() == Some("") {
+            let message = "api_key is empty; give a key, or none to let everybody in";
+            return Err(SimError::Config(message.to_owned()));
+        }
         let capacity = u64::from(self.kv_blocks) * u64::from(BLOCK_TOKENS);
         let longest = u64::from(self.max_model_len);
         if capacity < longest {
@@ -316,6 +342,10 @@ mod tests {
             },
             SimConfig {
                 spec_tokens: 8_192,
+                ..base()
+            },
+            SimConfig {
+                api_key: Some(String::new()),
                 ..base()
             },
             SimConfig {

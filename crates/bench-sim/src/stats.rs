@@ -27,6 +27,12 @@ pub struct SimStats {
     pub waiting: usize,
     /// Preemptions.
     pub preemptions: u64,
+    /// Times the prefix cache was emptied on request.
+    pub cache_resets: u64,
+    /// Profiles started on request.
+    pub profiles_started: u64,
+    /// Profiles stopped on request.
+    pub profiles_stopped: u64,
     /// Connections accepted.
     pub connections: u64,
     /// Connections open now.

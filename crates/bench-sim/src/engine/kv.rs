@@ -132,6 +132,16 @@ impl KvCache {
         blocks.own = 0;
     }
 
+    /// Forgets all shared blocks; `false`, and nothing done, while any block is in use.
+    pub(super) fn clear(&mut self) -> bool {
+        if self.own > 0 || self.unused.len() < self.shared.len() {
+            return false;
+        }
+        self.shared.clear();
+        self.unused.clear();
+        true
+    }
+
     /// Share of the blocks that some sequence uses.
     pub(super) fn usage(&self) -> f64 {
         let used = self.own + (self.shared.len() - self.unused.len()) as u32;
@@ -211,6 +221,20 @@ mod tests {
         assert!(cache.grow(&mut b, 32));
         let mut again = cache.blocks(&tokens(0, 64));
         assert_eq!(cache.take_prefix(&mut again, 64), 32);
+    }
+
+    #[test]
+    fn it_can_be_emptied_while_nobody_uses_it() {
+        let mut cache = KvCache::new(8, true);
+        let mut a = cache.blocks(&tokens(0, 40));
+        assert!(cache.grow(&mut a, 16));
+        assert!(!cache.clear());
+        assert!(cache.grow(&mut a, 32));
+        cache.publish(&mut a, 32);
+        assert!(!cache.clear());
+        cache.release(&mut a);
+        assert!(cache.clear());
+        assert_eq!(cache.take_prefix(&mut a, 40), 0);
     }
 
     #[test]

@@ -130,6 +130,15 @@ impl Engine {
         }
     }
 
+    /// Empties the prefix cache; `false`, and nothing done, while it has sequences.
+    pub fn reset_prefix_cache(&mut self) -> bool {
+        match &mut self.0 {
+            Pacing::Batching(batching) => batching.reset_prefix_cache(),
+            // It has no cache to empty.
+            Pacing::Fixed(paced) => paced.load().running == 0,
+        }
+    }
+
     /// How busy it is.
     pub fn load(&self) -> Load {
         match &self.0 {
@@ -157,6 +166,11 @@ impl Batching {
             scheduler: Scheduler::new(config),
             current: None,
         }
+    }
+
+    /// A sequence is there until the step that ends it has ended.
+    fn reset_prefix_cache(&mut self) -> bool {
+        self.current.is_none() && self.scheduler.reset_prefix_cache()
     }
 
     fn poll(&mut self, now: Nanos, due: &mut Vec<Emission>) -> Option<Nanos> {
@@ -266,6 +280,22 @@ mod tests {
                 cached_tokens: 0
             })
         );
+    }
+
+    #[test]
+    fn the_prefix_cache_is_emptied_when_nothing_is_going_on() {
+        let mut engine = Engine::new(&exact());
+        let mut cached = |reset: bool| {
+            engine.submit(Nanos::ZERO, sequence(1, 40, 2));
+            assert!(!engine.reset_prefix_cache());
+            let mut all = Vec::new();
+            let end = engine.poll(Nanos::ZERO, &mut all).unwrap();
+            assert!(!engine.reset_prefix_cache());
+            all.extend(run(&mut engine, end));
+            assert!(!reset || engine.reset_prefix_cache());
+            all[0].admission.unwrap().cached_tokens
+        };
+        assert_eq!([cached(false), cached(true), cached(false)], [0, 32, 0]);
     }
 
     #[test]

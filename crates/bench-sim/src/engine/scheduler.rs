@@ -111,6 +111,11 @@ impl Scheduler {
         }
     }
 
+    /// Empties the prefix cache; `false`, and nothing done, while it has sequences.
+    pub fn reset_prefix_cache(&mut self) -> bool {
+        self.running.is_empty() && self.waiting.is_empty() && self.kv.clear()
+    }
+
     /// How busy it is.
     pub fn load(&self) -> Load {
         Load {

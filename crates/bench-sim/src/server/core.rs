@@ -105,6 +105,15 @@ impl Core {
             .render(&self.config.model, &self.load())
     }
 
+    /// Empties the prefix cache; `false`, and nothing done, while there are requests.
+    pub(crate) fn reset_prefix_cache(&self) -> bool {
+        let reset = self.engine.borrow_mut().reset_prefix_cache();
+        if reset {
+            self.shared.update(|stats| stats.cache_resets += 1);
+        }
+        reset
+    }
+
     fn load(&self) -> Load {
         self.engine.borrow().load()
     }

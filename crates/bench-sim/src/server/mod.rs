@@ -2,6 +2,7 @@
 
 mod body;
 mod conn;
+mod control;
 mod core;
 mod effects;
 mod job;

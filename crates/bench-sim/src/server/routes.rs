@@ -10,12 +10,12 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde::Deserialize;
 
 use bench_types::Nanos;
 
 use super::body::{Action, SimBody};
 use super::conn::Control;
+use super::control::{self, Reply};
 use super::core::Core;
 use super::effects::{Effects, Silence, Trigger};
 use super::job::Job;
@@ -27,8 +27,6 @@ use crate::stats::{RecordedRequest, SimStats};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
-const PROMETHEUS: HeaderValue =
-    HeaderValue::from_static("text/plain; version=1.0.0; charset=utf-8");
 
 /// Asks for faults, as the body field `sim_fault` does.
 const FAULT_HEADER: &str = "x-sim-fault";
@@ -80,39 +78,26 @@ pub(super) async fn answer(
 
 impl Exchange<'_> {
     async fn route(self, method: &Method, path: &str) -> Response<SimBody> {
-        let protocol = PROTOCOLS.iter().find(|protocol| protocol.path() == path);
-        if let Some(protocol) = protocol.filter(|_| method == Method::POST) {
-            return self.generate(*protocol).await;
+        let core = self.core;
+        if let Some(reply) = control::unauthorized(core, path, &self.headers) {
+            return self.reply(reply);
         }
-        let config = &self.core.config;
-        match (method.as_str(), path) {
-            ("GET", "/v1/models") => self.json(StatusCode::OK, models(self.core)),
-            ("GET", "/health") => self.full(StatusCode::OK, None, Bytes::new()),
-            ("GET", "/version") => {
-                let version = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
-                self.json(StatusCode::OK, version.to_string())
-            }
-            ("GET", "/metrics") => self.full(StatusCode::OK, Some(PROMETHEUS), self.core.metrics()),
-            ("POST", "/tokenize") => self.result(tokenize(self.core, &self.body)),
-            ("POST", "/detokenize") => self.result(detokenize(self.core, &self.body)),
-            (
-                "GET" | "POST",
-                "/v1/models" | "/health" | "/version" | "/metrics" | "/tokenize" | "/detokenize",
-            ) => self.not_allowed(),
-            _ if protocol.is_some() => self.not_allowed(),
-            _ => {
-                tracing::debug!(path, model = config.model, "unknown route");
-                self.json(
-                    StatusCode::NOT_FOUND,
-                    "{\"detail\":\"Not Found\"}".to_owned(),
-                )
+        if !core.config.engine.has(path) {
+            return self.reply(control::not_found(core));
+        }
+        let protocol = PROTOCOLS.iter().find(|protocol| protocol.path() == path);
+        match protocol {
+            Some(protocol) if method == Method::POST => self.generate(*protocol).await,
+            Some(_) => self.reply(control::not_allowed(core)),
+            None => {
+                let reply = control::answer(core, method, path, &self.body);
+                self.reply(reply.unwrap_or_else(|| control::not_found(core)))
             }
         }
     }
 
-    fn not_allowed(&self) -> Response<SimBody> {
-        let body = "{\"detail\":\"Method Not Allowed\"}".to_owned();
-        self.json(StatusCode::METHOD_NOT_ALLOWED, body)
+    fn reply(&self, reply: Reply) -> Response<SimBody> {
+        self.full(reply.status, reply.kind, reply.body)
     }
 
     async fn generate(&self, protocol: &dyn Protocol) -> Response<SimBody> {
@@ -326,74 +311,4 @@ impl Exchange<'_> {
         }
         response
     }
-}
-
-/// The body of `GET /v1/models`.
-fn models(core: &Core) -> String {
-    let created = core.unix_time();
-    let config = &core.config;
-    let permission = serde_json::json!({
-        "id": "modelperm-bench-sim", "object": "model_permission", "created": created,
-        "allow_create_engine": false, "allow_sampling": true, "allow_logprobs": true,
-        "allow_search_indices": false, "allow_view": true, "allow_fine_tuning": false,
-        "organization": "*", "group": null, "is_blocking": false,
-    });
-    let card = |name: &str, parent: Option<&str>| {
-        serde_json::json!({
-            "id": name, "object": "model", "created": created, "owned_by": "bench-sim",
-            "root": name, "parent": parent,
-            "max_model_len": parent.is_none().then_some(config.max_model_len),
-            "permission": [permission],
-        })
-    };
-    let mut models = vec![card(&config.model, None)];
-    models.extend(
-        config
-            .lora
-            .iter()
-            .map(|name| card(name, Some(&config.model))),
-    );
-    serde_json::json!({ "object": "list", "data": models }).to_string()
-}
-
-#[derive(Deserialize)]
-struct Tokenize {
-    model: Option<String>,
-    prompt: Option<String>,
-    messages: Option<Vec<openai::Message>>,
-}
-
-/// The body of `POST /tokenize`.
-fn tokenize(core: &Core, body: &[u8]) -> Result<String, ErrorReply> {
-    let request: Tokenize = openai::read(body)?;
-    openai::check_model(request.model.as_deref(), &core.config)?;
-    let tokens = match (request.prompt, request.messages) {
-        (Some(prompt), _) => core.tokenizer.encode(&prompt),
-        (None, Some(messages)) => openai::chat_prompt(&messages, &*core.tokenizer),
-        (None, None) => {
-            return Err(openai::bad_request(
-                "prompt",
-                "prompt or messages must be provided.",
-            ));
-        }
-    };
-    let answer = serde_json::json!({
-        "count": tokens.len(), "max_model_len": core.config.max_model_len, "tokens": tokens,
-        "token_strs": null,
-    });
-    Ok(answer.to_string())
-}
-
-#[derive(Deserialize)]
-struct Detokenize {
-    model: Option<String>,
-    tokens: Vec<u32>,
-}
-
-/// The body of `POST /detokenize`.
-fn detokenize(core: &Core, body: &[u8]) -> Result<String, ErrorReply> {
-    let request: Detokenize = openai::read(body)?;
-    openai::check_model(request.model.as_deref(), &core.config)?;
-    let prompt = core.tokenizer.decode(&request.tokens);
-    Ok(serde_json::json!({ "prompt": prompt }).to_string())
 }

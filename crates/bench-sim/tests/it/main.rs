@@ -3,7 +3,9 @@
 // Clippy allows it in tests, but not in their helpers.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod client;
+mod control;
 mod faults;
 mod routes;
 mod server;
