@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use http::StatusCode;
+
 use super::openai::{self, Options, Request};
 use super::{
-    Ask, Context, ErrorReply, Format, Piece, Protocol, ServerTimes, Style, Token, Usage, Whole,
+    Ask, Context, ErrorReply, Event, Format, Piece, Protocol, ServerTimes, Style, Token, Usage,
+    Whole,
 };
 
 /// A real server would go on until the model stops; the simulated one has nothing to say
@@ -14,8 +17,8 @@ const DEFAULT_MAX_TOKENS: u32 = 128;
 pub(super) struct Chat;
 
 impl Protocol for Chat {
-    fn path(&self) -> &'static str {
-        "/v1/chat/completions"
+    fn serves(&self, path: &str) -> bool {
+        path == "/v1/chat/completions"
     }
 
     fn parse(&self, body: &[u8], cx: &Context<'_>) -> Result<(Ask, Box<dyn Format>), ErrorReply> {
@@ -111,13 +114,17 @@ impl Format for ChatFormat {
         self.options.style = style;
     }
 
-    fn done(&self) -> Option<&'static str> {
-        Some(openai::DONE)
+    fn refuse(&self, status: StatusCode, message: &str) -> ErrorReply {
+        openai::refuse(status, message)
     }
 
-    fn piece(&self, piece: &Piece<'_>, events: &mut Vec<String>) {
+    fn done(&self) -> Option<Event> {
+        openai::done()
+    }
+
+    fn piece(&mut self, piece: &Piece<'_>, events: &mut Vec<Event>) {
         if piece.prompt.is_some() {
-            events.push(self.role(piece));
+            events.push(self.role(piece).into());
         }
         let mut out = String::with_capacity(self.stream_head.len() + 192);
         out.push_str(&self.stream_head);
@@ -147,16 +154,12 @@ impl Format for ChatFormat {
             openai::system_fingerprint(&mut out);
         }
         out.push('}');
-        events.push(out);
+        events.push(out.into());
     }
 
-    fn close(&self, usage: Usage, times: Option<ServerTimes>, events: &mut Vec<String>) {
+    fn close(&mut self, usage: Usage, times: Option<ServerTimes>, events: &mut Vec<Event>) {
         self.options
             .usage_event(&self.stream_head, usage, times, events);
-    }
-
-    fn error(&self, message: &str) -> String {
-        openai::error_event(message)
     }
 
     fn body(&self, choices: &[Whole<'_>], usage: Usage, times: Option<ServerTimes>) -> String {
@@ -164,14 +167,13 @@ impl Format for ChatFormat {
         for (i, whole) in choices.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
             let (reasoning, content) = whole.tokens.split_at(whole.reasoning);
-            let text = |tokens: &[Token<'_>]| tokens.iter().map(|t| t.text).collect::<String>();
             let _ = write!(
                 out,
                 "{comma}{{\"index\":{i},\"message\":{{\"role\":\"assistant\",\"content\":"
             );
             match content.is_empty() {
                 true => out.push_str("null"),
-                false => openai::json_string(&mut out, &text(content)),
+                false => openai::json_string(&mut out, &super::text(content)),
             }
             out.push_str(
                 ",\"refusal\":null,\"annotations\":null,\"audio\":null,\"function_call\":null,\
@@ -179,7 +181,7 @@ impl Format for ChatFormat {
             );
             match reasoning.is_empty() {
                 true => out.push_str("null"),
-                false => openai::json_string(&mut out, &text(reasoning)),
+                false => openai::json_string(&mut out, &super::text(reasoning)),
             }
             out.push_str("},");
             self.logprobs(&mut out, &whole.tokens);

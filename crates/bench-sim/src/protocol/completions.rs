@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use http::StatusCode;
+
 use super::openai::{self, Options, Request};
 use super::{
-    Ask, Context, ErrorReply, Format, Piece, Protocol, ServerTimes, Style, Token, Usage, Whole,
+    Ask, Context, ErrorReply, Event, Format, Piece, Protocol, ServerTimes, Style, Token, Usage,
+    Whole,
 };
 
 /// What OpenAI's API says of a request without `max_tokens`.
@@ -13,8 +16,8 @@ const DEFAULT_MAX_TOKENS: u32 = 16;
 pub(super) struct Completions;
 
 impl Protocol for Completions {
-    fn path(&self) -> &'static str {
-        "/v1/completions"
+    fn serves(&self, path: &str) -> bool {
+        path == "/v1/completions"
     }
 
     fn parse(&self, body: &[u8], cx: &Context<'_>) -> Result<(Ask, Box<dyn Format>), ErrorReply> {
@@ -68,11 +71,15 @@ impl Format for CompletionsFormat {
         self.options.style = style;
     }
 
-    fn done(&self) -> Option<&'static str> {
-        Some(openai::DONE)
+    fn refuse(&self, status: StatusCode, message: &str) -> ErrorReply {
+        openai::refuse(status, message)
     }
 
-    fn piece(&self, piece: &Piece<'_>, events: &mut Vec<String>) {
+    fn done(&self) -> Option<Event> {
+        openai::done()
+    }
+
+    fn piece(&mut self, piece: &Piece<'_>, events: &mut Vec<Event>) {
         let mut out = String::with_capacity(self.head.len() + 192);
         out.push_str(&self.head);
         let _ = write!(out, "{{\"index\":{},\"text\":", piece.choice);
@@ -96,15 +103,11 @@ impl Format for CompletionsFormat {
             openai::system_fingerprint(&mut out);
         }
         out.push('}');
-        events.push(out);
+        events.push(out.into());
     }
 
-    fn close(&self, usage: Usage, times: Option<ServerTimes>, events: &mut Vec<String>) {
+    fn close(&mut self, usage: Usage, times: Option<ServerTimes>, events: &mut Vec<Event>) {
         self.options.usage_event(&self.head, usage, times, events);
-    }
-
-    fn error(&self, message: &str) -> String {
-        openai::error_event(message)
     }
 
     fn body(&self, choices: &[Whole<'_>], usage: Usage, times: Option<ServerTimes>) -> String {
@@ -112,8 +115,7 @@ impl Format for CompletionsFormat {
         for (i, whole) in choices.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
             let _ = write!(out, "{comma}{{\"index\":{i},\"text\":");
-            let text: String = whole.tokens.iter().map(|token| token.text).collect();
-            openai::json_string(&mut out, &text);
+            openai::json_string(&mut out, &whole.text());
             out.push(',');
             self.logprobs(&mut out, &whole.tokens);
             out.push_str(",\"finish_reason\":");

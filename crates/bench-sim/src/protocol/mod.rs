@@ -9,6 +9,7 @@ mod chat;
 mod completions;
 pub(crate) mod openai;
 
+use bench_types::Nanos;
 use http::StatusCode;
 
 use crate::SimConfig;
@@ -19,8 +20,8 @@ pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[&completions::Completions, &cha
 
 /// How one kind of request is read.
 pub(crate) trait Protocol: Sync {
-    /// The path it is posted to.
-    fn path(&self) -> &'static str;
+    /// Whether requests of its kind are posted to `path`.
+    fn serves(&self, path: &str) -> bool;
 
     /// Reads a request body.
     fn parse(&self, body: &[u8], cx: &Context<'_>) -> Result<(Ask, Box<dyn Format>), ErrorReply>;
@@ -30,6 +31,8 @@ pub(crate) trait Protocol: Sync {
 pub(crate) struct Context<'a> {
     pub(crate) config: &'a SimConfig,
     pub(crate) tokenizer: &'a dyn SimTokenizer,
+    /// What was posted to.
+    pub(crate) path: &'a str,
     /// Unique part of the response id.
     pub(crate) id: &'a str,
     /// Unix time in seconds.
@@ -49,6 +52,8 @@ pub(crate) struct Ask {
     pub(crate) max_tokens: u32,
     pub(crate) ignore_eos: bool,
     pub(crate) stream: bool,
+    /// Tokens per event, if the request has a say in it.
+    pub(crate) stream_interval: Option<u32>,
     /// Faults asked for in the body.
     pub(crate) fault: Option<String>,
 }
@@ -58,6 +63,30 @@ pub(crate) struct Ask {
 pub(crate) struct ErrorReply {
     pub(crate) status: StatusCode,
     pub(crate) body: String,
+    /// Whether `body` is an event stream, which some servers send even then.
+    pub(crate) stream: bool,
+}
+
+impl ErrorReply {
+    /// A JSON body.
+    pub(crate) fn json(status: StatusCode, body: String) -> ErrorReply {
+        let stream = false;
+        ErrorReply {
+            status,
+            body,
+            stream,
+        }
+    }
+
+    /// Status 200 and a whole event stream.
+    pub(crate) fn stream(body: String) -> ErrorReply {
+        let (status, stream) = (StatusCode::OK, true);
+        ErrorReply {
+            status,
+            body,
+            stream,
+        }
+    }
 }
 
 /// Deviations from how a protocol usually looks.
@@ -87,6 +116,24 @@ pub(crate) struct ServerTimes {
     pub(crate) tokens_per_second: Option<f64>,
 }
 
+/// When what happened to one output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamps {
+    /// Unix time that the others count from, in seconds.
+    pub(crate) epoch: f64,
+    pub(crate) arrived: Nanos,
+    pub(crate) admitted: Nanos,
+    pub(crate) first: Nanos,
+    pub(crate) last: Nanos,
+}
+
+impl Stamps {
+    /// A stamp as Unix time in seconds.
+    pub(crate) fn unix(&self, stamp: Nanos) -> f64 {
+        self.epoch + stamp.as_secs_f64()
+    }
+}
+
 /// One token of an output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token<'a> {
@@ -109,12 +156,13 @@ pub(crate) struct Piece<'a> {
     pub(crate) usage: Usage,
     /// Counts of this choice alone, including this piece.
     pub(crate) choice_usage: Usage,
+    pub(crate) stamps: Stamps,
 }
 
 impl Piece<'_> {
     /// Writes the text of all tokens.
     pub(crate) fn text(&self) -> String {
-        self.tokens.iter().map(|token| token.text).collect()
+        text(self.tokens)
     }
 }
 
@@ -126,31 +174,77 @@ pub(crate) struct Whole<'a> {
     /// How many of `tokens` are reasoning.
     pub(crate) reasoning: usize,
     pub(crate) finish: Option<&'a str>,
+    pub(crate) usage: Usage,
+    pub(crate) stamps: Stamps,
+}
+
+impl Whole<'_> {
+    /// The text of all tokens.
+    pub(crate) fn text(&self) -> String {
+        text(&self.tokens)
+    }
+}
+
+/// The text of tokens.
+pub(crate) fn text(tokens: &[Token<'_>]) -> String {
+    tokens.iter().map(|token| token.text).collect()
+}
+
+/// One event of a stream, without its framing.
+#[derive(Debug)]
+pub(crate) struct Event {
+    /// Its `event:` field, if it has one.
+    pub(crate) name: Option<&'static str>,
+    pub(crate) data: String,
+}
+
+impl From<String> for Event {
+    fn from(data: String) -> Event {
+        let name = None;
+        Event { name, data }
+    }
 }
 
 /// How what comes out of one request is written.
 ///
-/// Events are written without their framing (`data: ` and line ends).
+/// Only `refuse`, `piece` and `body` are needed; the rest has defaults for a protocol that
+/// has no such thing.
 pub(crate) trait Format {
     /// Changes how events look.
-    fn style(&mut self, style: Style);
+    fn style(&mut self, _style: Style) {}
 
     /// What stands before each event's payload.
     fn prefix(&self) -> &'static str {
         "data: "
     }
 
-    /// The payload that ends a stream, if there is one.
-    fn done(&self) -> Option<&'static str>;
+    /// The answer instead of one, when something fails before anything was generated.
+    fn refuse(&self, status: StatusCode, message: &str) -> ErrorReply;
+
+    /// Further headers, which replace the usual ones; of a stream if there is no `whole`.
+    fn headers(&self, _whole: Option<&Whole<'_>>) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Appends the events that leave at once, before the first token.
+    fn open(&mut self, _events: &mut Vec<Event>) {}
 
     /// Appends the events for a piece.
-    fn piece(&self, piece: &Piece<'_>, events: &mut Vec<String>);
+    fn piece(&mut self, piece: &Piece<'_>, events: &mut Vec<Event>);
 
     /// Appends the events after the last piece.
-    fn close(&self, usage: Usage, times: Option<ServerTimes>, events: &mut Vec<String>);
+    fn close(&mut self, _usage: Usage, _times: Option<ServerTimes>, _events: &mut Vec<Event>) {}
 
-    /// The event that tells of an error after the stream began.
-    fn error(&self, message: &str) -> String;
+    /// Appends the events that tell of an error after the stream began.
+    fn error(&mut self, message: &str, events: &mut Vec<Event>) {
+        let reply = self.refuse(StatusCode::INTERNAL_SERVER_ERROR, message);
+        events.push(reply.body.into());
+    }
+
+    /// The event that marks the end of a stream, if there is one.
+    fn done(&self) -> Option<Event> {
+        None
+    }
 
     /// The body of an answer that is not streamed.
     fn body(&self, choices: &[Whole<'_>], usage: Usage, times: Option<ServerTimes>) -> String;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::{Ask, Context, ErrorReply, Piece, ServerTimes, Style, Token, Usage};
+use super::{Ask, Context, ErrorReply, Event, Piece, ServerTimes, Style, Token, Usage};
 use crate::SimConfig;
 use crate::tokenizer::SimTokenizer;
 
@@ -110,10 +110,19 @@ pub(crate) fn error(
     let body = serde_json::json!({"error": {
         "message": message, "type": kind, "param": param, "code": status.as_u16(),
     }});
-    ErrorReply {
-        status,
-        body: body.to_string(),
-    }
+    ErrorReply::json(status, body.to_string())
+}
+
+/// An error body for a status that says it all.
+pub(crate) fn refuse(status: StatusCode, message: &str) -> ErrorReply {
+    let kind = match status {
+        StatusCode::BAD_REQUEST => "BadRequestError".to_owned(),
+        _ => status
+            .canonical_reason()
+            .unwrap_or("Error")
+            .replace(' ', ""),
+    };
+    error(status, &kind, None, message)
 }
 
 /// The answer to a request that is well-formed but asks for the impossible.
@@ -228,6 +237,7 @@ impl Request {
             max_tokens,
             ignore_eos: request.ignore_eos.unwrap_or(false),
             stream: request.stream.unwrap_or(false),
+            stream_interval: None,
             fault: request.sim_fault,
         };
         Ok((ask, options))
@@ -370,7 +380,7 @@ impl Options {
         head: &str,
         usage: Usage,
         times: Option<ServerTimes>,
-        events: &mut Vec<String>,
+        events: &mut Vec<Event>,
     ) {
         if !self.usage_at_end() {
             return;
@@ -386,7 +396,7 @@ impl Options {
             metrics(&mut out, Some(times));
         }
         out.push('}');
-        events.push(out);
+        events.push(out.into());
     }
 }
 
@@ -448,17 +458,6 @@ pub(super) fn logprob(token: &Token<'_>) -> f64 {
     -f64::from(token.id % 1_000) / 100.0
 }
 
-/// An in-band error event.
-pub(super) fn error_event(message: &str) -> String {
-    error(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "InternalServerError",
-        None,
-        message,
-    )
-    .body
-}
-
 /// `null`, or the finish reason in quotes.
 pub(super) fn finish(out: &mut String, reason: Option<&str>) {
     match reason {
@@ -468,4 +467,6 @@ pub(super) fn finish(out: &mut String, reason: Option<&str>) {
 }
 
 /// The end of a stream, the same on all OpenAI routes.
-pub(super) const DONE: &str = "[DONE]";
+pub(super) fn done() -> Option<Event> {
+    Some("[DONE]".to_owned().into())
+}

@@ -60,7 +60,7 @@ impl From<Result<Value, ErrorReply>> for Reply {
     fn from(result: Result<Value, ErrorReply>) -> Reply {
         match result {
             Ok(value) => Reply::value(&value),
-            Err(ErrorReply { status, body }) => Reply::json(status, body),
+            Err(error) => Reply::json(error.status, error.body),
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) words: Words,
     pub(crate) shared: Arc<Shared>,
     epoch: Instant,
+    /// The same moment as Unix time in seconds.
+    unix_epoch: f64,
     engine: RefCell<Engine>,
     live: RefCell<HashMap<SequenceId, Live>>,
     metrics: RefCell<Metrics>,
@@ -34,6 +36,11 @@ pub(crate) struct Core {
     submitted: Notify,
     sequences: Cell<u64>,
     generations: Cell<u64>,
+}
+
+/// Time since 1970.
+fn unix_time() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
 /// A sequence that somebody waits for.
@@ -71,6 +78,7 @@ impl Core {
             words,
             shared,
             epoch: Instant::now(),
+            unix_epoch: unix_time().as_secs_f64(),
             live: RefCell::default(),
             metrics: RefCell::new(Metrics::new()),
             submitted: Notify::new(),
@@ -86,10 +94,12 @@ impl Core {
 
     /// Seconds since 1970.
     pub(crate) fn unix_time(&self) -> u64 {
-        SystemTime::UNIX_EPOCH
-            .elapsed()
-            .unwrap_or_default()
-            .as_secs()
+        unix_time().as_secs()
+    }
+
+    /// Unix time, in seconds, of what [`Core::now`] counts from.
+    pub(crate) fn unix_epoch(&self) -> f64 {
+        self.unix_epoch
     }
 
     /// Numbers the requests for a generation from 1.

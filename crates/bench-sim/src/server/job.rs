@@ -9,7 +9,7 @@ use bench_types::Nanos;
 use super::core::{Core, Submission, Ticket};
 use crate::engine::Emission;
 use crate::hash::mix;
-use crate::protocol::{Ask, Format, Piece, ServerTimes, Token, Usage, Whole};
+use crate::protocol::{Ask, Event, Format, Piece, ServerTimes, Stamps, Token, Usage, Whole};
 use crate::words::{Script, output_length};
 
 /// One request being answered.
@@ -41,6 +41,7 @@ struct Choice {
     /// Of which these have been sent.
     sent: u32,
     cached: u32,
+    stamps: Stamps,
     /// Whether its finish reason has been sent.
     ended: bool,
 }
@@ -58,6 +59,13 @@ impl Job {
             0.0
         } else {
             core.config.early_stop
+        };
+        let stamps = Stamps {
+            epoch: core.unix_epoch(),
+            arrived,
+            admitted: arrived,
+            first: arrived,
+            last: arrived,
         };
         let mut choices = Vec::new();
         let mut submissions = Vec::new();
@@ -83,6 +91,7 @@ impl Job {
                     ready,
                     sent,
                     cached,
+                    stamps,
                     ended,
                 });
             }
@@ -101,8 +110,13 @@ impl Job {
         }
     }
 
-    pub(super) fn format(&self) -> &dyn Format {
-        &*self.format
+    pub(super) fn format(&mut self) -> &mut dyn Format {
+        &mut *self.format
+    }
+
+    /// Headers of an answer that is streamed.
+    pub(super) fn stream_headers(&self) -> Vec<(&'static str, String)> {
+        self.format.headers(None)
     }
 
     /// Waits for tokens of any choice and says which one has some now.
@@ -117,8 +131,10 @@ impl Job {
         self.last = emission.at;
         let choice = &mut self.choices[index];
         choice.ready += emission.tokens;
+        choice.stamps.last = emission.at;
         if let Some(admission) = emission.admission {
             choice.cached = admission.cached_tokens;
+            (choice.stamps.admitted, choice.stamps.first) = (admission.at, emission.at);
             self.first.get_or_insert((admission.at, emission.at));
         }
     }
@@ -139,7 +155,7 @@ impl Job {
 
     /// Marks up to `limit` tokens of a choice as sent and appends their events. Reasoning
     /// and content never share one. Returns how many tokens were taken.
-    pub(super) fn send(&mut self, index: usize, limit: u32, events: &mut Vec<String>) -> u32 {
+    pub(super) fn send(&mut self, index: usize, limit: u32, events: &mut Vec<Event>) -> u32 {
         let (from, len) = (self.choices[index].sent, self.choices[index].len);
         let reasoning = from < self.reasoning;
         let count = if reasoning {
@@ -156,7 +172,7 @@ impl Job {
     }
 
     /// Ends all choices early with a finish reason.
-    pub(super) fn finish_all(&mut self, reason: &'static str, events: &mut Vec<String>) {
+    pub(super) fn finish_all(&mut self, reason: &'static str, events: &mut Vec<Event>) {
         for index in 0..self.choices.len() {
             if !std::mem::replace(&mut self.choices[index].ended, true) {
                 self.choices[index].finish = reason;
@@ -166,39 +182,23 @@ impl Job {
     }
 
     /// Appends the events for the tokens of a choice sent since `from`.
-    fn piece(&self, index: usize, from: u32, finish: Option<&str>, events: &mut Vec<String>) {
+    fn piece(&mut self, index: usize, from: u32, finish: Option<&str>, events: &mut Vec<Event>) {
+        let (last, usage) = (self.ended(), self.usage());
         let choice = &self.choices[index];
-        let tokens = self.tokens(choice, from);
+        let tokens = tokens(&self.core, self.script, choice, from);
         let prompt = &self.prompts[choice.prompt];
-        let choice_usage = Usage {
-            prompt: prompt.len() as u32,
-            completion: choice.sent,
-            cached: choice.cached,
-        };
         let piece = Piece {
             choice: index as u32,
             tokens: &tokens,
             prompt: (from == 0).then_some(prompt),
             reasoning: from < self.reasoning,
             finish,
-            last: self.ended(),
-            usage: self.usage(),
-            choice_usage,
+            last,
+            usage,
+            choice_usage: choice.usage(prompt),
+            stamps: choice.stamps,
         };
         self.format.piece(&piece, events);
-    }
-
-    fn tokens(&self, choice: &Choice, from: u32) -> Vec<Token<'_>> {
-        let word = |i| {
-            self.core
-                .words
-                .word(self.script, choice.stream, i, choice.len)
-        };
-        let token = |i| Token {
-            id: word(i).id,
-            text: &word(i).text,
-        };
-        (from..choice.sent).map(token).collect()
     }
 
     /// Whether every choice has its finish reason.
@@ -237,20 +237,48 @@ impl Job {
         })
     }
 
-    /// The body of an answer that is not streamed.
-    pub(super) fn body(&self) -> String {
-        let whole = |choice: &'_ Choice| Whole {
-            tokens: self.tokens(choice, 0),
-            prompt: &self.prompts[choice.prompt],
-            reasoning: self.reasoning.min(choice.sent) as usize,
-            finish: choice.ended.then_some(choice.finish),
+    /// Headers and body of an answer that is not streamed.
+    pub(super) fn whole(&self) -> (Vec<(&'static str, String)>, String) {
+        let whole = |choice: &'_ Choice| {
+            let prompt = &self.prompts[choice.prompt];
+            Whole {
+                tokens: tokens(&self.core, self.script, choice, 0),
+                prompt,
+                reasoning: self.reasoning.min(choice.sent) as usize,
+                finish: choice.ended.then_some(choice.finish),
+                usage: choice.usage(prompt),
+                stamps: choice.stamps,
+            }
         };
         let choices: Vec<_> = self.choices.iter().map(whole).collect();
-        self.format.body(&choices, self.usage(), self.times())
+        (
+            self.format.headers(choices.first()),
+            self.format.body(&choices, self.usage(), self.times()),
+        )
     }
 
     /// The answer is over; see [`Ticket::close`].
     pub(super) fn close(&mut self) {
         self.ticket.close(self.ended());
     }
+}
+
+impl Choice {
+    fn usage(&self, prompt: &[u32]) -> Usage {
+        Usage {
+            prompt: prompt.len() as u32,
+            completion: self.sent,
+            cached: self.cached,
+        }
+    }
+}
+
+/// What a choice has sent since its token `from`.
+fn tokens<'a>(core: &'a Core, script: Script, choice: &Choice, from: u32) -> Vec<Token<'a>> {
+    let word = |i| core.words.word(script, choice.stream, i, choice.len);
+    let token = |i| Token {
+        id: word(i).id,
+        text: &word(i).text,
+    };
+    (from..choice.sent).map(token).collect()
 }

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SERVER};
+use http::header::{
+    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SERVER,
+};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -20,9 +22,9 @@ use super::core::Core;
 use super::effects::{Effects, Silence, Trigger};
 use super::job::Job;
 use super::stream::{ERROR, EventStream, GARBAGE};
-use crate::fault::{faults_of, parse_faults};
+use crate::fault::{FaultError, faults_of, parse_faults};
 use crate::hash::mix;
-use crate::protocol::{Ask, Context, ErrorReply, Format, PROTOCOLS, Protocol, openai};
+use crate::protocol::{Ask, Context, ErrorReply, Format, PROTOCOLS, Protocol};
 use crate::stats::{RecordedRequest, SimStats};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -85,9 +87,9 @@ impl Exchange<'_> {
         if !core.config.engine.has(path) {
             return self.reply(control::not_found(core));
         }
-        let protocol = PROTOCOLS.iter().find(|protocol| protocol.path() == path);
+        let protocol = PROTOCOLS.iter().find(|protocol| protocol.serves(path));
         match protocol {
-            Some(protocol) if method == Method::POST => self.generate(*protocol).await,
+            Some(protocol) if method == Method::POST => self.generate(*protocol, path).await,
             Some(_) => self.reply(control::not_allowed(core)),
             None => {
                 let reply = control::answer(core, method, path, &self.body);
@@ -100,7 +102,7 @@ impl Exchange<'_> {
         self.full(reply.status, reply.kind, reply.body)
     }
 
-    async fn generate(&self, protocol: &dyn Protocol) -> Response<SimBody> {
+    async fn generate(&self, protocol: &dyn Protocol, path: &str) -> Response<SimBody> {
         let number = self.core.next_generation();
         self.core.shared.update(|stats| stats.requests += 1);
         let header = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
@@ -111,24 +113,23 @@ impl Exchange<'_> {
         let cx = Context {
             config: &self.core.config,
             tokenizer: &*self.core.tokenizer,
+            path,
             id: &id,
             created: self.core.unix_time(),
         };
-        let parsed = protocol.parse(&self.body, &cx);
-        if let Ok((ask, _)) = &parsed {
-            let model = ask.model.clone();
-            let count = |stats: &mut SimStats| *stats.models.entry(model).or_default() += 1;
-            self.core.shared.update(count);
-        }
-        let effects = parsed.as_ref().map_or(Ok(None), |(ask, _)| {
-            self.effects(number, header(FAULT_HEADER).or(ask.fault.as_deref()))
-                .map(Some)
-        });
-        let mut response = match (parsed, effects) {
-            (Err(error), _) | (_, Err(error)) => self.result(Err(error)),
-            (Ok(parsed), Ok(effects)) => {
-                let effects = effects.unwrap_or_else(|| Effects::new(&[]));
-                self.respond(number, parsed, effects).await
+        let mut response = match protocol.parse(&self.body, &cx) {
+            Err(error) => self.refused(error),
+            Ok((ask, format)) => {
+                let model = ask.model.clone();
+                let count = |stats: &mut SimStats| *stats.models.entry(model).or_default() += 1;
+                self.core.shared.update(count);
+                let own = header(FAULT_HEADER).or(ask.fault.as_deref());
+                match self.effects(number, own) {
+                    Ok(effects) => self.respond(number, (ask, format), effects).await,
+                    Err(error) => {
+                        self.refused(format.refuse(StatusCode::BAD_REQUEST, &error.to_string()))
+                    }
+                }
             }
         };
         if self.core.config.request_id_headers
@@ -140,11 +141,10 @@ impl Exchange<'_> {
     }
 
     /// The faults of a request: its own if it asks for any, otherwise the configured ones.
-    fn effects(&self, number: u64, own: Option<&str>) -> Result<Effects, ErrorReply> {
+    fn effects(&self, number: u64, own: Option<&str>) -> Result<Effects, FaultError> {
         let config = &self.core.config;
         let faults = match own {
-            Some(spec) => parse_faults(spec)
-                .map_err(|error| openai::bad_request("sim_fault", &error.to_string()))?,
+            Some(spec) => parse_faults(spec)?,
             None => faults_of(&config.faults, number, config.seed),
         };
         if !faults.is_empty() {
@@ -170,12 +170,7 @@ impl Exchange<'_> {
         let (slow_headers, idle_close, close) =
             (effects.slow_headers, effects.idle_close, effects.close);
         let mut response = if let Some((status, retry_after)) = effects.status {
-            let kind = status
-                .canonical_reason()
-                .unwrap_or("Error")
-                .replace(' ', "");
-            let error = openai::error(status, &kind, None, "simulated error");
-            let mut response = self.result(Err(error));
+            let mut response = self.refused(format.refuse(status, "simulated error"));
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(RETRY_AFTER, seconds.into());
             }
@@ -187,13 +182,16 @@ impl Exchange<'_> {
             format.style(effects.style);
             let stream = ask.stream;
             let words = (effects.script, effects.reasoning);
+            let interval = ask.stream_interval;
             let job = Job::start(self.core, number, self.arrived, (ask, format), words);
             match stream {
                 true => {
-                    let interval = self.core.config.stream_interval;
+                    let headers = job.stream_headers();
+                    let interval = interval.unwrap_or(self.core.config.stream_interval);
                     let stream = EventStream::new(job, interval, effects);
                     let body = SimBody::stream(stream, Rc::clone(self.control));
-                    self.response(StatusCode::OK, Some(EVENT_STREAM), body)
+                    let response = self.response(StatusCode::OK, Some(EVENT_STREAM), body);
+                    with_headers(response, headers)
                 }
                 false => self.whole(job, effects).await,
             }
@@ -223,8 +221,10 @@ impl Exchange<'_> {
                     Trigger::Garbage => replaced = Some((StatusCode::OK, GARBAGE.to_owned())),
                     Trigger::Abort => job.finish_all("abort", &mut events),
                     Trigger::Error => {
-                        let body = job.format().error(ERROR);
-                        replaced = Some((StatusCode::INTERNAL_SERVER_ERROR, body));
+                        let error = job
+                            .format()
+                            .refuse(StatusCode::INTERNAL_SERVER_ERROR, ERROR);
+                        replaced = Some((error.status, error.body));
                         break 'answer;
                     }
                     Trigger::Cut | Trigger::Reset => {
@@ -252,8 +252,9 @@ impl Exchange<'_> {
             events.clear();
         }
         job.close();
-        let (status, body) = replaced.unwrap_or_else(|| (StatusCode::OK, job.body()));
-        match broken {
+        let (headers, body) = job.whole();
+        let (status, body) = replaced.unwrap_or((StatusCode::OK, body));
+        let response = match broken {
             None if effects.never_end => {
                 let endless = [
                     Action::Write(body.into()),
@@ -272,14 +273,13 @@ impl Exchange<'_> {
                 let body = SimBody::fixed(Some(length), actions, Rc::clone(self.control));
                 self.response(status, Some(JSON), body)
             }
-        }
+        };
+        with_headers(response, headers)
     }
 
-    fn result(&self, result: Result<String, ErrorReply>) -> Response<SimBody> {
-        match result {
-            Ok(body) => self.json(StatusCode::OK, body),
-            Err(ErrorReply { status, body }) => self.json(status, body),
-        }
+    fn refused(&self, error: ErrorReply) -> Response<SimBody> {
+        let kind = if error.stream { EVENT_STREAM } else { JSON };
+        self.full(error.status, Some(kind), error.body)
     }
 
     fn json(&self, status: StatusCode, body: String) -> Response<SimBody> {
@@ -311,4 +311,19 @@ impl Exchange<'_> {
         }
         response
     }
+}
+
+/// Adds headers, which replace those that are there.
+fn with_headers(
+    mut response: Response<SimBody>,
+    headers: Vec<(&'static str, String)>,
+) -> Response<SimBody> {
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
 }

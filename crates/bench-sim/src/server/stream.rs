@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::body::Action;
 use super::effects::{Effects, Framing, Trigger};
 use super::job::Job;
+use crate::protocol::Event;
 
 /// Time between the writes of bytes that must not arrive together. No length can
 /// guarantee that; this one leaves a reader that is not starved enough time.
@@ -34,7 +35,7 @@ pub(super) struct EventStream {
 }
 
 impl EventStream {
-    pub(super) fn new(job: Job, interval: u32, effects: Effects) -> EventStream {
+    pub(super) fn new(mut job: Job, interval: u32, effects: Effects) -> EventStream {
         let Effects {
             no_done,
             never_end,
@@ -61,6 +62,9 @@ impl EventStream {
         actions: &mut VecDeque<Action>,
     ) -> Poll<()> {
         if !mem::replace(&mut self.started, true) {
+            let mut events = Vec::new();
+            self.job.format().open(&mut events);
+            self.write(events, actions);
             self.trigger(actions);
         }
         // What comes at once is sent at once; only an empty list must wait for more.
@@ -84,9 +88,7 @@ impl EventStream {
                 .job
                 .send(choice, left.min(until_trigger.unwrap_or(left)), &mut events);
             left -= sent;
-            for event in events.drain(..) {
-                self.writer.event(&event, actions);
-            }
+            self.write(events.drain(..), actions);
             self.writer.count(sent, actions);
             if self.trigger(actions) {
                 return;
@@ -104,7 +106,7 @@ impl EventStream {
             self.writer.flush(actions);
             match trigger {
                 Trigger::Stall(time) => actions.extend([Action::Flush, Action::Pause(time)]),
-                Trigger::Garbage => self.writer.event(GARBAGE, actions),
+                Trigger::Garbage => self.write([GARBAGE.to_owned().into()], actions),
                 Trigger::Cut | Trigger::Reset => {
                     let reset = trigger == Trigger::Reset;
                     actions.extend([
@@ -121,8 +123,9 @@ impl EventStream {
                     return true;
                 }
                 Trigger::Error => {
-                    let event = self.job.format().error(ERROR);
-                    self.writer.event(&event, actions);
+                    let mut events = Vec::new();
+                    self.job.format().error(ERROR, &mut events);
+                    self.write(events, actions);
                     self.done(actions);
                     self.job.close();
                     return true;
@@ -130,9 +133,7 @@ impl EventStream {
                 Trigger::Abort => {
                     let mut events = Vec::new();
                     self.job.finish_all("abort", &mut events);
-                    for event in events {
-                        self.writer.event(&event, actions);
-                    }
+                    self.write(events, actions);
                     self.close(actions);
                     return true;
                 }
@@ -143,21 +144,23 @@ impl EventStream {
 
     /// Ends the stream as its protocol does.
     fn close(&mut self, actions: &mut VecDeque<Action>) {
+        let (usage, times) = (self.job.usage(), self.job.times());
         let mut events = Vec::new();
-        self.job
-            .format()
-            .close(self.job.usage(), self.job.times(), &mut events);
-        for event in events {
-            self.writer.event(&event, actions);
-        }
+        self.job.format().close(usage, times, &mut events);
+        self.write(events, actions);
         self.done(actions);
         self.job.close();
     }
 
-    fn done(&mut self, actions: &mut VecDeque<Action>) {
-        if let Some(done) = self.job.format().done().filter(|_| !self.no_done) {
-            self.writer.event(done, actions);
+    fn write(&mut self, events: impl IntoIterator<Item = Event>, actions: &mut VecDeque<Action>) {
+        for event in events {
+            self.writer.event(&event, actions);
         }
+    }
+
+    fn done(&mut self, actions: &mut VecDeque<Action>) {
+        let done = self.job.format().done().filter(|_| !self.no_done);
+        self.write(done, actions);
         self.writer.flush(actions);
         if self.never_end {
             actions.extend([Action::Flush, Action::Pause(None)]);
@@ -191,15 +194,23 @@ impl Writer {
         }
     }
 
-    fn event(&mut self, payload: &str, actions: &mut VecDeque<Action>) {
+    fn event(&mut self, event: &Event, actions: &mut VecDeque<Action>) {
+        let (data, end) = (event.data.as_str(), self.line_end);
         self.held
-            .reserve_exact(self.prefix.len() + payload.len() + 2 * self.line_end.len());
-        for part in [self.prefix, payload, self.line_end, self.line_end] {
-            self.held.extend_from_slice(part.as_bytes());
+            .reserve_exact(self.prefix.len() + data.len() + 2 * end.len());
+        if let Some(name) = event.name {
+            self.put(["event: ", name, end]);
         }
+        self.put([self.prefix, data, end, end]);
         self.events_held += 1;
         if self.events_held >= self.framing.merge.unwrap_or(1) {
             self.flush(actions);
+        }
+    }
+
+    fn put<const N: usize>(&mut self, parts: [&str; N]) {
+        for part in parts {
+            self.held.extend_from_slice(part.as_bytes());
         }
     }
 

@@ -192,8 +192,8 @@ fn what_cannot_be_done_is_refused_as_vllm_does() {
         ),
         (
             "{\"prompt\":\"x\",\"sim_fault\":\"cut\"}".to_owned(),
-            "sim_fault",
-            "missing",
+            "",
+            "invalid fault \"cut\": a number is missing",
         ),
     ];
     for (body, wrong, says) in bad {
