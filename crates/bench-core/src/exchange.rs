@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bench_backends::{BodyEnd, Request, error_message};
 use bench_http::{Arrival, Connection, Event, ResponseHead, TransferError};
+use bench_metrics::tokens::{KeepText, settle_from_stream};
 use bench_types::{
     Failure, Finish, Nanos, Outcome, Prompt, RequestRecord, TimeoutPhase, TokenSource,
 };
@@ -15,9 +16,8 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use tokio::time::Sleep;
 
-use crate::plan::{KeepText, Timeouts};
+use crate::plan::Timeouts;
 use crate::stream::ResponseStream;
-use crate::tokens;
 use crate::worker::WorkerContext;
 
 /// The most of an error body that is kept to find the message in.
@@ -279,7 +279,7 @@ impl Exchange {
             receive: seen.receive,
             transcript: seen.transcript.take(),
         };
-        tokens::settle_from_stream(&mut record, cx.plan.keep_text);
+        settle_from_stream(&mut record, cx.plan.keep_text);
         cx.note_answer(&record, seen.prompt_tokens, seen.model.take());
         record
     }

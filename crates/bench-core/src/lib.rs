@@ -14,7 +14,6 @@ mod probe;
 mod run;
 mod stop;
 mod stream;
-mod tokens;
 mod worker;
 
 pub use arrivals::{Arrivals, ArrivalsError};

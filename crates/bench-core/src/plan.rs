@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bench_backends::Backend;
 use bench_http::Target;
+use bench_metrics::tokens::KeepText;
 use bench_types::{Conversation, Nanos, Sampling};
 use http::{HeaderName, HeaderValue};
 
@@ -78,17 +79,6 @@ impl Default for RequestOptions {
             request_id_prefix: "bench-".into(),
         }
     }
-}
-
-/// How long generated text is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeepText {
-    /// Not at all.
-    Never,
-    /// Until its tokens are counted, for servers that do not say how many there were.
-    UntilCounted,
-    /// For the result.
-    Always,
 }
 
 pub(crate) struct Plan {

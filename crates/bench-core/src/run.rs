@@ -4,19 +4,20 @@ use std::time::Duration;
 use bench_backends::{Backend, Request};
 use bench_datasets::Tokenizer;
 use bench_http::{Scheme, Target, TargetOptions, TlsOptions};
+use bench_metrics::tokens::{KeepText, settle_from_text};
 use bench_metrics::{METRICS, Metric, SummaryOptions};
 use bench_report::{Report, Setup, date_stamp};
 use bench_stream::Clock;
 use bench_types::{Conversation, Failure, Outcome, Prompt, RequestRecord};
 use http::{HeaderName, HeaderValue};
 
+use crate::RunError;
 use crate::arrivals::Arrivals;
 use crate::engine::{self, Recording};
 use crate::observer::{Observer, Phase};
-use crate::plan::{KeepText, Plan, RequestOptions, Timeouts, first_ids};
+use crate::plan::{Plan, RequestOptions, Timeouts, first_ids};
 use crate::probe::list_models;
 use crate::stop::StopHandle;
-use crate::{RunError, tokens};
 
 /// Connections opened before a run, at most. Further ones are opened when they are needed.
 const MOST_WARM: usize = 16_384;
@@ -387,11 +388,10 @@ impl RunBuilder {
     }
 
     fn settle_tokens(&self, records: &mut [RequestRecord], keep: KeepText) {
+        let tokenizer = self.tokenizer.as_ref();
+        let count = |text: &str| tokenizer?.token_ends(text).ok();
         for record in records {
-            match &self.tokenizer {
-                Some(tokenizer) => tokens::settle_from_text(record, tokenizer, keep),
-                None => tokens::settle_by_chunks(record),
-            }
+            settle_from_text(record, &count, keep);
         }
     }
 

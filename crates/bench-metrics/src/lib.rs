@@ -7,6 +7,7 @@ mod metric;
 mod peak;
 mod slo;
 mod summary;
+pub mod tokens;
 
 pub use audit::{LimitReason, SelfAudit, WorkerAudit};
 pub use distribution::{Distribution, Percentile, parse_percentiles};
