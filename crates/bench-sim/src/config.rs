@@ -139,6 +139,10 @@ pub struct SimConfig {
     #[cfg_attr(feature = "cli", arg(id = "sim-early-stop", long = "sim-early-stop", value_name = "P", default_value_t = SimConfig::default().early_stop))]
     pub early_stop: f64,
 
+    /// Numbers in an embedding; requests may ask for fewer
+    #[cfg_attr(feature = "cli", arg(id = "sim-embedding-dim", long = "sim-embedding-dim", value_name = "N", default_value_t = SimConfig::default().embedding_dim))]
+    pub embedding_dim: u32,
+
     /// Report the cached prompt tokens in the usage
     #[cfg_attr(
         feature = "cli",
@@ -207,6 +211,7 @@ impl Default for SimConfig {
             spec_acceptance: 0.7,
             stream_interval: 1,
             early_stop: 0.0,
+            embedding_dim: 16,
             prompt_tokens_details: false,
             request_metrics: false,
             request_id_headers: false,
@@ -225,6 +230,7 @@ impl SimConfig {
             ("max_num_batched_tokens", self.max_num_batched_tokens.into()),
             ("max_model_len", self.max_model_len.into()),
             ("stream_interval", self.stream_interval.into()),
+            ("embedding_dim", self.embedding_dim.into()),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(SimError::Config(format!("{name} must be at least 1")));

@@ -5,9 +5,16 @@
 //! I/O nor knows about HTTP beyond status codes, so a new protocol is one file here and
 //! one line in [`PROTOCOLS`].
 
+mod audio;
 mod chat;
 mod completions;
+mod embeddings;
+mod multipart;
 pub(crate) mod openai;
+mod pooled;
+mod pooling;
+mod rerank;
+mod wav;
 
 use bench_types::Nanos;
 use http::StatusCode;
@@ -16,7 +23,14 @@ use crate::SimConfig;
 use crate::tokenizer::SimTokenizer;
 
 /// Every protocol the server speaks.
-pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[&completions::Completions, &chat::Chat];
+pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[
+    &completions::Completions,
+    &chat::Chat,
+    &embeddings::Embeddings,
+    &pooling::Pooling,
+    &rerank::Rerank,
+    &audio::Transcriptions,
+];
 
 /// How one kind of request is read.
 pub(crate) trait Protocol: Sync {

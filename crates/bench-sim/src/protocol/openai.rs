@@ -48,7 +48,7 @@ pub(super) enum Prompt {
 }
 
 impl Prompt {
-    fn encode(self, tokenizer: &dyn SimTokenizer) -> Vec<Vec<u32>> {
+    pub(super) fn encode(self, tokenizer: &dyn SimTokenizer) -> Vec<Vec<u32>> {
         match self {
             Prompt::Text(text) => vec![tokenizer.encode(&text)],
             Prompt::Ids(ids) => vec![ids],
@@ -244,8 +244,20 @@ impl Request {
     }
 }
 
+/// The answer to a prompt that does not fit into the context.
+pub(super) fn too_long(context: u64) -> ErrorReply {
+    let at_least = context + 1;
+    let message = format!(
+        "This model's maximum context length is {context} tokens. However, your prompt contains \
+         at least {at_least} input tokens, which exceeds this limit even without any output \
+         tokens. Please reduce the length of the input prompt. \
+         (parameter=input_tokens, value={at_least})"
+    );
+    bad_request("input_tokens", &message)
+}
+
 /// Checks a request against the context length; returns its limit of output tokens.
-fn check_length(
+pub(super) fn check_length(
     prompt: u64,
     max_tokens: Option<i64>,
     default_max_tokens: u32,
@@ -253,14 +265,7 @@ fn check_length(
 ) -> Result<u32, ErrorReply> {
     let context = u64::from(cx.config.max_model_len);
     if prompt >= context {
-        let at_least = context + 1;
-        let message = format!(
-            "This model's maximum context length is {context} tokens. However, your prompt \
-             contains at least {at_least} input tokens, which exceeds this limit even without any \
-             output tokens. Please reduce the length of the input prompt. \
-             (parameter=input_tokens, value={at_least})"
-        );
-        return Err(bad_request("input_tokens", &message));
+        return Err(too_long(context));
     }
     let room = context - prompt;
     let Some(wanted) = max_tokens.map(i64::unsigned_abs) else {

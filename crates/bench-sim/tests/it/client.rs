@@ -140,15 +140,26 @@ impl<S: Read + Write> Client<S> {
     }
 
     pub(crate) fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
+        self.send_bytes(method, path, headers, body.as_bytes());
+    }
+
+    pub(crate) fn send_bytes(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) {
         let headers: String = headers
             .iter()
             .map(|(n, v)| format!("{n}: {v}\r\n"))
             .collect();
         let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: sim\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: sim\r\n{headers}content-length: {length}\r\n\r\n"
         );
-        self.stream.write_all(request.as_bytes()).unwrap();
+        let request = [head.as_bytes(), body].concat();
+        self.stream.write_all(&request).unwrap();
     }
 
     /// Reads one response to its end.

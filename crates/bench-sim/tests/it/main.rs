@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod audio;
 mod client;
 mod control;
 mod faults;
+mod pooled;
 mod routes;
 mod server;
 mod stream;
