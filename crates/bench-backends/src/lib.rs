@@ -11,6 +11,7 @@ mod openai_wire;
 mod registry;
 mod repeat;
 mod request;
+mod verdict;
 
 pub use backend::{Backend, BodyEnd, Decoder, StreamEvent};
 pub use error::BackendError;

@@ -17,7 +17,7 @@ use crate::repeat::Counts;
 #[serde(default)]
 pub(crate) struct Event<'a> {
     #[serde(borrow)]
-    pub(crate) model: Option<Text<'a>>,
+    model: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) choices: Option<Choices<'a>>,
     #[serde(borrow)]
@@ -34,6 +34,11 @@ impl<'a> Event<'a> {
     pub(crate) fn choices(&self) -> impl Iterator<Item = &Choice<'a>> {
         let choices = self.choices.iter();
         choices.flat_map(|choices| choices.first.iter().chain(&choices.more))
+    }
+
+    /// The model that answers.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.model.as_ref().map(|model| &*model.0)
     }
 
     /// Whether it reports an error: `{"error":..}`, `{"object":"error",..}` or, in the
@@ -274,7 +279,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
 
 /// The length of an array whose elements do not matter.
 #[derive(Debug)]
-struct Length(u32);
+pub(crate) struct Length(pub(crate) u32);
 
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -6,28 +6,15 @@ use bench_stream::SseEvent;
 use bench_types::{Failure, Finish, MarkKind, TokenSource};
 use serde::de::Error as _;
 
-use crate::error::excerpt;
-use crate::error_body::error_message;
 use crate::openai_event::{Choice, Event};
 use crate::repeat::{Counts, Repeats, TextChunk};
+use crate::verdict::Verdict;
 use crate::{BackendError, BodyEnd, Decoder, StreamEvent};
 
 /// Most choices of an answer; a larger index is a malformed event.
 const MAX_CHOICES: u32 = 4_096;
 
-/// Decodes and judges the stream of a completion or a chat completion.
-///
-/// How [`Decoder::finish`] decides, first match wins:
-///
-/// 1. An error inside the stream, or the finish reason `abort` or `error`: the server
-///    failed, whatever else came.
-/// 2. After `[DONE]` nothing can be missing, so it does not matter how the body ended.
-///    Without it, a body that was cut is truncated even if a finish reason came: the usage
-///    or the rest of another choice may be lost.
-/// 3. The last event is cut in the middle: truncated.
-/// 4. Neither `[DONE]` nor a finish reason for every choice: truncated.
-/// 5. Not a single token, by content, by chunk counts and by usage: no tokens.
-/// 6. Whole, with the finish reason, or [`Finish::Unstated`] if there is none.
+/// Decodes the stream of a completion or a chat completion; [`Verdict`] judges it.
 #[derive(Debug, Default)]
 pub(crate) struct OpenAiDecoder {
     repeats: Repeats,
@@ -36,14 +23,7 @@ pub(crate) struct OpenAiDecoder {
     /// Every chunk reports usage; decided by the first one.
     continuous: Option<bool>,
     chunk_tokens: ChunkTokens,
-    model_seen: bool,
-    finish: Option<Finish>,
-    error: Option<String>,
-    /// The beginning of a last event that is cut.
-    cut: Option<String>,
-    content: bool,
-    tokens: bool,
-    done: bool,
+    verdict: Verdict,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -68,7 +48,7 @@ impl Decoder for OpenAiDecoder {
         event: SseEvent<'_>,
         emit: &mut dyn FnMut(StreamEvent<'_>),
     ) -> Result<(), BackendError> {
-        if self.done {
+        if self.verdict.is_done() {
             return Ok(());
         }
         if event.event.is_none()
@@ -88,15 +68,15 @@ impl Decoder for OpenAiDecoder {
         let malformed = |source| BackendError::malformed(body, source);
         let answer: Event<'_> = serde_json::from_slice(body).map_err(malformed)?;
         if answer.is_error() {
-            self.in_band_error(body, emit);
+            self.verdict.failed(body, emit);
             return Ok(());
         }
-        self.model(&answer, emit);
+        self.verdict.model(answer.model(), emit);
         for choice in answer.choices() {
             let (content, text) = choice.payload();
-            self.content |= content.is_some();
+            self.verdict.content |= content.is_some();
             if let Some(reason) = &choice.finish_reason {
-                self.finished(&reason.0);
+                self.verdict.reason(&reason.0);
             }
             emit(StreamEvent::Chunk {
                 choice: choice.index,
@@ -107,14 +87,14 @@ impl Decoder for OpenAiDecoder {
         }
         if let Some(usage) = &answer.usage {
             let counts = usage.counts().map_err(malformed)?;
-            self.tokens |= counts.completion > 0;
+            self.verdict.content |= counts.completion > 0;
             self.chunk_tokens.source = TokenSource::Usage;
             emit(usage_event(counts, false));
         }
         if let Some(metrics) = &answer.metrics {
             emit(StreamEvent::Timings(metrics.timings()));
         }
-        self.done = true;
+        self.verdict.whole();
         Ok(())
     }
 
@@ -126,27 +106,10 @@ impl Decoder for OpenAiDecoder {
     }
 
     fn finish(&mut self, end: BodyEnd<'_>) -> Result<Finish, Failure> {
-        if let Some(error) = self.error.take() {
-            return Err(Failure::Server(error));
-        }
-        if !self.done {
-            if let BodyEnd::Cut(reason) = end {
-                return Err(Failure::Truncated(reason.to_owned()));
-            }
-            if let Some(event) = self.cut.take() {
-                let text = format!("the last event is cut: {event}");
-                return Err(Failure::Truncated(text));
-            }
-            let mut seen = self.choices.iter().filter(|choice| choice.seen);
-            if self.finish.is_none() || !seen.all(|choice| choice.finished) {
-                let text = "the body ended without a finish reason and without [DONE]";
-                return Err(Failure::Truncated(text.to_owned()));
-            }
-        }
-        if !self.content && !self.tokens {
-            return Err(Failure::NoTokens);
-        }
-        Ok(self.finish.unwrap_or(Finish::Unstated))
+        let mut seen = self.choices.iter().filter(|choice| choice.seen);
+        let finished = self.verdict.finish.is_some() && seen.all(|choice| choice.finished);
+        let awaited = "a finish reason and without [DONE]";
+        self.verdict.judge_unless(end, finished, awaited)
     }
 }
 
@@ -172,39 +135,15 @@ impl OpenAiDecoder {
         event: SseEvent<'_>,
         emit: &mut dyn FnMut(StreamEvent<'_>),
     ) -> Result<(), BackendError> {
-        let data = event.data.trim_ascii();
-        if data == b"[DONE]" {
-            self.done = true;
-            emit(StreamEvent::Done);
+        let Some(parsed) = self.verdict.parse::<Event<'_>>(&event, emit)? else {
             return Ok(());
-        }
-        if data.is_empty() {
-            return Ok(());
-        }
-        let declared_error = event.event == Some(b"error");
-        let parsed: Event<'_> = match serde_json::from_slice(data) {
-            Ok(parsed) => parsed,
-            Err(_) if declared_error => {
-                self.in_band_error(data, emit);
-                return Ok(());
-            }
-            Err(_) if !event.terminated => {
-                self.cut = Some(excerpt(data));
-                return Ok(());
-            }
-            Err(source) => return Err(BackendError::malformed(data, source)),
         };
-        if declared_error || parsed.is_error() {
-            self.in_band_error(data, emit);
+        let data = event.data.trim_ascii();
+        if parsed.is_error() {
+            self.verdict.failed(data, emit);
             return Ok(());
         }
         self.parsed(data, &parsed, emit)
-    }
-
-    fn in_band_error(&mut self, data: &[u8], emit: &mut dyn FnMut(StreamEvent<'_>)) {
-        let message = error_message(data);
-        emit(StreamEvent::Error(&message));
-        self.error.get_or_insert(message);
     }
 
     fn parsed(
@@ -213,7 +152,7 @@ impl OpenAiDecoder {
         event: &Event<'_>,
         emit: &mut dyn FnMut(StreamEvent<'_>),
     ) -> Result<(), BackendError> {
-        self.model(event, emit);
+        self.verdict.model(event.model(), emit);
         let usage = match &event.usage {
             Some(usage) => {
                 let malformed = |source| BackendError::malformed(data, source);
@@ -231,7 +170,7 @@ impl OpenAiDecoder {
             self.choice(choice, usage, emit);
         }
         if let Some(counts) = usage {
-            self.tokens |= counts.completion > 0;
+            self.verdict.content |= counts.completion > 0;
             emit(usage_event(counts, choices == 0));
         }
         if let Some(metrics) = &event.metrics {
@@ -241,15 +180,6 @@ impl OpenAiDecoder {
             self.learn(data, event, usage);
         }
         Ok(())
-    }
-
-    fn model(&mut self, event: &Event<'_>, emit: &mut dyn FnMut(StreamEvent<'_>)) {
-        if !self.model_seen
-            && let Some(model) = &event.model
-        {
-            self.model_seen = true;
-            emit(StreamEvent::Model(&model.0));
-        }
     }
 
     fn choice(
@@ -270,13 +200,13 @@ impl OpenAiDecoder {
             None => MarkKind::Empty,
         };
         let tokens = self.count(choice.index, kind, usage, choice.listed_tokens());
-        self.content |= content.is_some();
-        self.tokens |= tokens.is_some_and(|tokens| tokens > 0);
+        let counted = tokens.is_some_and(|tokens| tokens > 0);
+        self.verdict.content |= content.is_some() || counted;
         let state = &mut self.choices[index];
         state.seen = true;
         if let Some(reason) = &choice.finish_reason {
             state.finished = true;
-            self.finished(&reason.0);
+            self.verdict.reason(&reason.0);
         }
         emit(StreamEvent::Chunk {
             choice: choice.index,
@@ -312,22 +242,6 @@ impl OpenAiDecoder {
             None => self.chunk_tokens.missing |= kind.is_content(),
         }
         tokens
-    }
-
-    fn finished(&mut self, reason: &str) {
-        let finish = match reason {
-            "stop" | "eos_token" | "stop_sequence" => Finish::Stop,
-            "length" => Finish::Length,
-            "tool_calls" | "function_call" => Finish::ToolCalls,
-            "content_filter" => Finish::ContentFilter,
-            "abort" | "error" => {
-                let text = format!("the server gave up (finish_reason `{reason}`)");
-                self.error.get_or_insert(text);
-                return;
-            }
-            _ => Finish::Other,
-        };
-        self.finish.get_or_insert(finish);
     }
 
     /// Remembers an event that holds one piece of content and, but for usage, nothing else
