@@ -29,6 +29,17 @@ pub enum BackendError {
         /// What to do about it.
         cure: &'static str,
     },
+    /// The protocol has no such parameter.
+    #[error(
+        "backend `{backend}` cannot send `{parameter}`: leave out --{parameter}, or name the \
+         server's own field in --extra-body"
+    )]
+    Parameter {
+        /// The backend.
+        backend: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+    },
     /// The path is not the path of a URI.
     #[error("`{path}` is no path of a URL: {source}")]
     Path {
@@ -51,6 +62,11 @@ pub enum BackendError {
     /// The backend reads streams only.
     #[error("this backend cannot read answers that are not streamed: leave out --no-stream")]
     NotStreamed,
+    /// The backend reads whole answers only.
+    #[error(
+        "the server streams an answer that was to come whole: leave `stream` out of --extra-body"
+    )]
+    Streamed,
     /// An event of the answer is not what the protocol says.
     #[error("malformed event: {source}: {excerpt}")]
     Malformed {

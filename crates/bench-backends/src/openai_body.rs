@@ -64,6 +64,28 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Writes a field that is an array of chat messages, JSON already.
+    ///
+    /// # Errors
+    /// [`BackendError::Prompt`] if it is no array.
+    pub(crate) fn messages(
+        &mut self,
+        backend: &'static str,
+        name: &'static str,
+        messages: &str,
+    ) -> Result<(), BackendError> {
+        let messages = messages.trim_ascii();
+        if !(messages.starts_with('[') && messages.ends_with(']')) {
+            return Err(BackendError::Prompt {
+                backend,
+                prompt: "chat messages that are no array",
+                cure: "give a JSON array of messages",
+            });
+        }
+        self.raw(name, messages);
+        Ok(())
+    }
+
     /// The fields that the OpenAI-like routes have in common.
     pub(crate) fn common(&mut self, request: &Request<'_>) -> Result<(), BackendError> {
         let sampling = request.sampling;

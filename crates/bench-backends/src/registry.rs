@@ -1,12 +1,13 @@
 use strsim::levenshtein;
 
-use crate::{Backend, BackendError, OpenAiChat, OpenAiCompletions};
+use crate::{Backend, BackendError, OpenAiChat, OpenAiCompletions, OpenAiResponses};
 
 /// The backends there are. A new one is one line here.
 pub const BACKENDS: &[&dyn Backend] = &[
     &OpenAiCompletions::VLLM,
     &OpenAiCompletions::OPENAI,
     &OpenAiChat,
+    &OpenAiResponses,
 ];
 
 /// The backend called `name`, by its name or an alias.

@@ -77,6 +77,20 @@ impl<'a> Request<'a> {
         default_path: &'static str,
         body: Vec<u8>,
     ) -> Result<http::Request<Bytes>, BackendError> {
+        self.post_as(
+            HeaderValue::from_static("application/json"),
+            default_path,
+            body,
+        )
+    }
+
+    /// The HTTP request that posts a `body` of that content type.
+    pub(crate) fn post_as(
+        &self,
+        content_type: HeaderValue,
+        default_path: &'static str,
+        body: Vec<u8>,
+    ) -> Result<http::Request<Bytes>, BackendError> {
         let mut http = http::Request::new(Bytes::from(body));
         *http.method_mut() = Method::POST;
         *http.uri_mut() = match self.path {
@@ -87,7 +101,7 @@ impl<'a> Request<'a> {
             })?,
         };
         let headers = http.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, content_type);
         let accept = match self.stream {
             true => "text/event-stream",
             false => "application/json",
