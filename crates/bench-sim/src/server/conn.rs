@@ -73,10 +73,11 @@ impl Control {
     }
 }
 
-/// A connection's socket, which dies as its [`Control`] says.
+/// A connection's socket, which dies as its [`Control`] or the end of the server says.
 struct Socket {
     stream: Stream,
     control: Rc<Control>,
+    core: Rc<Core>,
 }
 
 enum Stream {
@@ -86,7 +87,8 @@ enum Stream {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let (Stream::Tcp(stream), true) = (&self.stream, self.control.reset.get())
+        let reset = self.control.reset.get() || self.core.killed.get();
+        if let (Stream::Tcp(stream), true) = (&self.stream, reset)
             && let Err(error) = stream.set_zero_linger()
         {
             tracing::warn!(%error, "cannot reset a connection");
@@ -195,6 +197,7 @@ async fn serve(core: Rc<Core>, stream: Stream, control: Rc<Control>) {
     let socket = Socket {
         stream,
         control: Rc::clone(&control),
+        core: Rc::clone(&core),
     };
     let service = service_fn(|request| routes::answer(&core, &control, request));
     {

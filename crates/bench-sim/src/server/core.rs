@@ -36,6 +36,8 @@ pub(crate) struct Core {
     submitted: Notify,
     sequences: Cell<u64>,
     generations: Cell<u64>,
+    /// Whether the server ends by resetting its connections.
+    pub(crate) killed: Cell<bool>,
 }
 
 /// Time since 1970.
@@ -84,6 +86,7 @@ impl Core {
             submitted: Notify::new(),
             sequences: Cell::new(0),
             generations: Cell::new(0),
+            killed: Cell::new(false),
         }
     }
 

@@ -123,12 +123,16 @@ fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Tells a server to end as in a crash.
+#[derive(Clone, Copy, Debug)]
+struct Killed;
+
 /// Serves until the handle says stop, or is gone.
 fn run(
     runtime: &tokio::runtime::Runtime,
     core: Rc<Core>,
     listeners: Listeners,
-    stopped: oneshot::Receiver<()>,
+    stopped: oneshot::Receiver<Killed>,
 ) {
     let local = LocalSet::new();
     local.spawn_local(conn::accept_tcp(Rc::clone(&core), listeners.tcp));
@@ -142,8 +146,8 @@ fn run(
                     tracing::error!(%error, "the step clock failed");
                 }
             }
-            // An error means that the handle was dropped, which stops the server as well.
-            _ = stopped => {}
+            // An error means that the handle is gone, which is the orderly way to stop.
+            result = stopped => core.killed.set(result.is_ok()),
         }
     });
 }
@@ -153,7 +157,7 @@ pub struct SimHandle {
     address: SocketAddr,
     unix: Option<PathBuf>,
     shared: Arc<Shared>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<oneshot::Sender<Killed>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -187,8 +191,19 @@ impl SimHandle {
         self.shared.wait_until(timeout, condition)
     }
 
-    /// Stops the server: closes all connections and waits for its thread.
+    /// Stops the server: closes all connections and waits for its thread. The port is free
+    /// at once for another server.
     pub fn shutdown(mut self) {
+        self.stop();
+    }
+
+    /// Stops the server as a crash would: TCP connections are reset in the middle of
+    /// whatever they do. The port is free at once for another server.
+    pub fn kill(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The thread may have ended by itself, which is as good.
+            let _ = stop.send(Killed);
+        }
         self.stop();
     }
 

@@ -228,6 +228,12 @@ impl<S: Read + Write> Client<S> {
         assert!(self.buffer.is_empty());
     }
 
+    /// Waits until the server resets the connection; what it sends until then is an error.
+    pub(crate) fn expect_reset(mut self) {
+        assert_eq!(self.fill(), Err(End::Reset));
+        assert!(self.buffer.is_empty());
+    }
+
     fn rest(&mut self) -> String {
         String::from_utf8(std::mem::take(&mut self.buffer)).unwrap()
     }

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
 
-use bench_sim::{SimConfig, SimError, SimServer, SimTokenizer};
+use bench_sim::{SimConfig, SimError, SimHandle, SimServer, SimTokenizer};
 
 use crate::client::{COMPLETIONS, Client, FOREVER, completion, server};
 
@@ -126,6 +126,40 @@ fn shutdown_closes_all_connections() {
     server.shutdown();
     idle.expect_close();
     busy.expect_close();
+}
+
+#[test]
+fn a_killed_server_resets_all_connections() {
+    let server = server(|config| config.ttft_ms = Some(3.6e6));
+    let idle = Client::new(&server);
+    let mut busy = Client::new(&server);
+    busy.send("POST", COMPLETIONS, &[], &completion(9, ""));
+    busy.read_head();
+    assert!(server.wait_until(FOREVER, |stats| stats.connections == 2));
+    server.kill();
+    idle.expect_reset();
+    busy.expect_reset();
+}
+
+#[test]
+fn another_server_can_take_the_port_at_once() {
+    let mut previous = server(|_| {});
+    let port = previous.addr().port();
+    // Clients that are still connected to the servers that are gone.
+    let mut left_over = Vec::new();
+    for end in [SimHandle::kill, SimHandle::shutdown, drop] {
+        let mut client = Client::new(&previous);
+        assert!(client.post(COMPLETIONS, &completion(3, "")).done());
+        left_over.push(client);
+        end(previous);
+        previous = server(|config| config.port = port);
+        assert_eq!(previous.stats().requests, 0);
+    }
+    assert!(
+        Client::new(&previous)
+            .post(COMPLETIONS, &completion(3, ""))
+            .done()
+    );
 }
 
 #[test]
