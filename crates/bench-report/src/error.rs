@@ -61,6 +61,86 @@ pub enum ReportError {
         /// What the serializer says.
         source: serde_json::Error,
     },
+    /// The record log exists and is not to be replaced.
+    #[error(
+        "the record log {} exists; choose another path, or pass --overwrite to replace it",
+        .path.display()
+    )]
+    LogExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The record log cannot be written.
+    #[error(
+        "cannot write the record log {}: {source}; check the permissions and the free space, \
+         or choose another path",
+        .path.display()
+    )]
+    WriteLog {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The record log cannot be read.
+    #[error(
+        "cannot read the record log {}: {source}; give the path of a file that a run has logged to",
+        .path.display()
+    )]
+    ReadLog {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file is no record log.
+    #[error(
+        "{} {problem}, so it is no record log; give the path of a file that a run has logged to",
+        .path.display()
+    )]
+    NoLog {
+        /// The file.
+        path: PathBuf,
+        /// What shows it.
+        problem: &'static str,
+    },
+    /// A record log is of another version.
+    #[error(
+        "{} is a record log of format {version}, and this program reads format {}; \
+         use the version of the program that wrote it",
+        .path.display(),
+        crate::record_log::FORMAT_VERSION
+    )]
+    LogVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// A record log does not even have its first line.
+    #[error(
+        "the record log {} is cut off within its first line: the run was killed as it began, \
+         and there is nothing to rebuild; start it again",
+        .path.display()
+    )]
+    LogCutShort {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line of a record log is not as a run writes it.
+    #[error(
+        "{}:{line}: {problem}; the log was damaged or changed after the run: restore it from a \
+         copy, or delete this line to do without it",
+        .path.display()
+    )]
+    LogLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A metadata key has a meaning of its own in the result.
     #[error(
         "the metadata key '{key}' is a key of the result itself; \

@@ -4,7 +4,9 @@ mod column;
 mod console;
 mod destination;
 mod error;
+pub mod record_log;
 mod report;
+mod setup_json;
 mod vllm_json;
 
 pub use column::Column;

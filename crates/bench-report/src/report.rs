@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::Statistic;
+use crate::{Statistic, setup_json};
 
 /// Version of what stands under `bench` in a result.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// How a run was set up, as far as a report tells.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Setup {
     /// When the run began, `YYYYmmdd-HHMMSS`; see [`date_stamp`].
     pub date: String,
@@ -42,14 +42,17 @@ pub struct Setup {
     /// Pairs of `--metadata`, in the user's order.
     pub metadata: Vec<(String, String)>,
     /// Requests per second; infinite without a rate.
+    #[serde(with = "setup_json::number")]
     pub request_rate: f64,
     /// Shape of the gaps between requests; 1 is Poisson.
+    #[serde(with = "setup_json::number")]
     pub burstiness: f64,
     /// Most requests under way at once, if limited.
     pub max_concurrency: Option<u64>,
     /// How the rate rose during the run, if it did.
     pub ramp_up: Option<RampUp>,
     /// Metrics with a section in the report and statistics at the top level of a result.
+    #[serde(with = "setup_json::metrics")]
     pub metrics: Vec<&'static Metric>,
     /// The resolved options of the run, whole.
     pub options: serde_json::Value,
