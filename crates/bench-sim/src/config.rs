@@ -139,6 +139,13 @@ pub struct SimConfig {
     #[cfg_attr(feature = "cli", arg(id = "sim-early-stop", long = "sim-early-stop", value_name = "P", default_value_t = SimConfig::default().early_stop))]
     pub early_stop: f64,
 
+    /// Repeat in each event of Triton's generate_stream all text so far
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "sim-triton-accumulate", long = "sim-triton-accumulate")
+    )]
+    pub triton_accumulate: bool,
+
     /// Numbers in an embedding; requests may ask for fewer
     #[cfg_attr(feature = "cli", arg(id = "sim-embedding-dim", long = "sim-embedding-dim", value_name = "N", default_value_t = SimConfig::default().embedding_dim))]
     pub embedding_dim: u32,
@@ -211,6 +218,7 @@ impl Default for SimConfig {
             spec_acceptance: 0.7,
             stream_interval: 1,
             early_stop: 0.0,
+            triton_accumulate: false,
             embedding_dim: 16,
             prompt_tokens_details: false,
             request_metrics: false,

@@ -61,7 +61,7 @@ const SGLANG: &[&str] = &[
     "/flush_cache",
 ];
 
-const TGI: &[&str] = &["/generate", "/generate_stream", "/info"];
+const TGI: &[&str] = &["/", "/generate", "/generate_stream", "/info"];
 
 impl Flavour {
     /// Whether the server has anything at `path`.

@@ -9,11 +9,17 @@ mod audio;
 mod chat;
 mod completions;
 mod embeddings;
+mod json;
+mod messages;
 mod multipart;
 pub(crate) mod openai;
 mod pooled;
 mod pooling;
 mod rerank;
+mod responses;
+mod sglang;
+mod tgi;
+mod triton;
 mod wav;
 
 use bench_types::Nanos;
@@ -26,6 +32,12 @@ use crate::tokenizer::SimTokenizer;
 pub(crate) const PROTOCOLS: &[&dyn Protocol] = &[
     &completions::Completions,
     &chat::Chat,
+    &responses::Responses,
+    &messages::Messages,
+    // Before TGI, with which it shares a path.
+    &sglang::Sglang,
+    &tgi::Tgi,
+    &triton::Triton,
     &embeddings::Embeddings,
     &pooling::Pooling,
     &rerank::Rerank,

@@ -66,10 +66,23 @@ pub(crate) struct Message {
     content: Content,
 }
 
+impl Message {
+    /// A message of plain text.
+    pub(super) fn new(role: &str, text: &str) -> Message {
+        Message::of(role, Content::Text(text.to_owned()))
+    }
+
+    /// A message with any content.
+    pub(super) fn of(role: &str, content: Content) -> Message {
+        let role = role.to_owned();
+        Message { role, content }
+    }
+}
+
 /// The content of a message: text, parts of which some are text, or nothing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(untagged)]
-enum Content {
+pub(super) enum Content {
     Text(String),
     Parts(Vec<Part>),
     #[default]
@@ -77,7 +90,7 @@ enum Content {
 }
 
 #[derive(Debug, Deserialize)]
-struct Part {
+pub(super) struct Part {
     #[serde(default)]
     text: String,
 }
@@ -246,14 +259,17 @@ impl Request {
 
 /// The answer to a prompt that does not fit into the context.
 pub(super) fn too_long(context: u64) -> ErrorReply {
+    bad_request("input_tokens", &longer_than(context))
+}
+
+fn longer_than(context: u64) -> String {
     let at_least = context + 1;
-    let message = format!(
+    format!(
         "This model's maximum context length is {context} tokens. However, your prompt contains \
          at least {at_least} input tokens, which exceeds this limit even without any output \
          tokens. Please reduce the length of the input prompt. \
          (parameter=input_tokens, value={at_least})"
-    );
-    bad_request("input_tokens", &message)
+    )
 }
 
 /// Checks a request against the context length; returns its limit of output tokens.
@@ -263,23 +279,33 @@ pub(super) fn check_length(
     default_max_tokens: u32,
     cx: &Context<'_>,
 ) -> Result<u32, ErrorReply> {
+    fit(prompt, max_tokens, default_max_tokens, cx)
+        .map_err(|message| bad_request("input_tokens", &message))
+}
+
+/// As [`check_length`], for a protocol with errors of its own.
+pub(super) fn fit(
+    prompt: u64,
+    max_tokens: Option<i64>,
+    default_max_tokens: u32,
+    cx: &Context<'_>,
+) -> Result<u32, String> {
     let context = u64::from(cx.config.max_model_len);
     if prompt >= context {
-        return Err(too_long(context));
+        return Err(longer_than(context));
     }
     let room = context - prompt;
     let Some(wanted) = max_tokens.map(i64::unsigned_abs) else {
         return Ok(u64::from(default_max_tokens).min(room) as u32);
     };
     if wanted > room {
-        let message = format!(
+        return Err(format!(
             "This model's maximum context length is {context} tokens. However, you requested \
              {wanted} output tokens and your prompt contains {prompt} input tokens, for a total \
              of {} tokens. Please reduce the length of the input prompt or the number of \
              requested output tokens. (parameter=input_tokens, value={prompt})",
             prompt.saturating_add(wanted)
-        );
-        return Err(bad_request("input_tokens", &message));
+        ));
     }
     Ok(wanted as u32)
 }

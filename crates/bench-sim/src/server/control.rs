@@ -71,6 +71,8 @@ type Route = (Method, &'static str, fn(&Core, &[u8]) -> Reply);
 const ROUTES: &[Route] = &[
     (Method::GET, "/health", |_, _| Reply::ok()),
     (Method::GET, "/health_generate", |_, _| Reply::ok()),
+    (Method::GET, "/v2/health/live", |_, _| Reply::ok()),
+    (Method::GET, "/v2/health/ready", |_, _| Reply::ok()),
     (Method::GET, "/metrics", metrics),
     (Method::GET, "/v1/models", |core, _| {
         Reply::value(&models(core))
