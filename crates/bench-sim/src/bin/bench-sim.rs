@@ -8,7 +8,7 @@ use clap::Parser;
 
 /// A simulated LLM inference server
 ///
-/// Serves the OpenAI routes as vLLM does, at the speed of a simulated GPU, until Ctrl-C.
+/// Serves the routes of vLLM and other servers at the speed of a simulated GPU, until Ctrl-C.
 /// Prints the URL it listens on.
 #[derive(Debug, Parser)]
 #[command(version)]
