@@ -13,6 +13,8 @@ use crate::{BackendError, Request};
 pub(crate) struct Body<'a> {
     bytes: Vec<u8>,
     extra: Option<&'a Map<String, Value>>,
+    /// The field that holds the user's fields of the same object already.
+    merged: Option<&'static str>,
 }
 
 impl<'a> Body<'a> {
@@ -20,7 +22,11 @@ impl<'a> Body<'a> {
     pub(crate) fn new(extra: Option<&'a Map<String, Value>>, size: usize) -> Body<'a> {
         let mut bytes = Vec::with_capacity(size);
         bytes.push(b'{');
-        Body { bytes, extra }
+        Body {
+            bytes,
+            extra,
+            merged: None,
+        }
     }
 
     /// Writes a field.
@@ -86,17 +92,30 @@ impl<'a> Body<'a> {
         Ok(())
     }
 
+    /// Writes a field that is an object with the fields that `fill` writes. The user's
+    /// object of that name does not replace it: its fields do, one by one.
+    pub(crate) fn object(
+        &mut self,
+        name: &'static str,
+        fill: impl FnOnce(&mut Body<'_>) -> Result<(), BackendError>,
+    ) -> Result<(), BackendError> {
+        let extra = match self.extra.and_then(|extra| extra.get(name)) {
+            None => None,
+            Some(Value::Object(fields)) => Some(fields),
+            // Sent as it is, for the server to judge.
+            Some(_) => return Ok(()),
+        };
+        let mut inner = Body::new(extra, 256);
+        fill(&mut inner)?;
+        self.begin(name);
+        self.bytes.extend(inner.finish()?);
+        self.merged = Some(name);
+        Ok(())
+    }
+
     /// The fields that the OpenAI-like routes have in common.
     pub(crate) fn common(&mut self, request: &Request<'_>) -> Result<(), BackendError> {
-        let sampling = request.sampling;
-        self.optional("temperature", sampling.temperature)?;
-        self.optional("top_p", sampling.top_p)?;
-        self.optional("top_k", sampling.top_k)?;
-        self.optional("min_p", sampling.min_p)?;
-        self.optional("frequency_penalty", sampling.frequency_penalty)?;
-        self.optional("presence_penalty", sampling.presence_penalty)?;
-        self.optional("repetition_penalty", sampling.repetition_penalty)?;
-        self.optional("ignore_eos", request.ignore_eos.then_some(true))?;
+        self.sampling(request)?;
         if !request.stream {
             return Ok(());
         }
@@ -113,9 +132,25 @@ impl<'a> Body<'a> {
         Ok(())
     }
 
+    /// The sampling parameters and `ignore_eos`, by the names that vLLM and SGLang share.
+    pub(crate) fn sampling(&mut self, request: &Request<'_>) -> Result<(), BackendError> {
+        let sampling = request.sampling;
+        self.optional("temperature", sampling.temperature)?;
+        self.optional("top_p", sampling.top_p)?;
+        self.optional("top_k", sampling.top_k)?;
+        self.optional("min_p", sampling.min_p)?;
+        self.optional("frequency_penalty", sampling.frequency_penalty)?;
+        self.optional("presence_penalty", sampling.presence_penalty)?;
+        self.optional("repetition_penalty", sampling.repetition_penalty)?;
+        self.optional("ignore_eos", request.ignore_eos.then_some(true))
+    }
+
     /// The finished object.
     pub(crate) fn finish(mut self) -> Result<Vec<u8>, BackendError> {
         for (name, value) in self.extra.into_iter().flatten() {
+            if self.merged == Some(name.as_str()) {
+                continue;
+            }
             self.separate();
             serde_json::to_writer(&mut self.bytes, name).map_err(BackendError::Body)?;
             self.bytes.push(b':');
@@ -130,11 +165,15 @@ impl<'a> Body<'a> {
         if self.extra.is_some_and(|extra| extra.contains_key(name)) {
             return false;
         }
+        self.begin(name);
+        true
+    }
+
+    fn begin(&mut self, name: &'static str) {
         self.separate();
         self.bytes.push(b'"');
         self.bytes.extend_from_slice(name.as_bytes());
         self.bytes.extend_from_slice(b"\":");
-        true
     }
 
     fn separate(&mut self) {
@@ -158,6 +197,34 @@ mod tests {
         body.raw("d", "{}");
         let text = String::from_utf8(body.finish().expect("written")).expect("UTF-8");
         assert_eq!(text, r#"{"a":"x","d":{},"b":null,"z\"":[1]}"#);
+    }
+
+    #[test]
+    fn the_users_object_is_merged_and_replaced_only_if_it_is_none() {
+        let written = |extra: Value| {
+            let mut body = Body::new(extra.as_object(), 0);
+            let fill = |inner: &mut Body<'_>| {
+                inner.field("a", &1)?;
+                inner.field("b", &2)
+            };
+            body.object("o", fill).expect("written");
+            String::from_utf8(body.finish().expect("written")).expect("UTF-8")
+        };
+        let cases = [
+            (serde_json::json!({}), r#"{"o":{"a":1,"b":2}}"#),
+            (
+                serde_json::json!({"o": {"b": 3, "c": 4}, "p": 5}),
+                r#"{"o":{"a":1,"b":3,"c":4},"p":5}"#,
+            ),
+            (serde_json::json!({"o": null}), r#"{"o":null}"#),
+        ];
+        for (extra, expected) in cases {
+            assert_eq!(written(extra), expected);
+        }
+    }
+
+    #[test]
+    fn an_object_may_be_empty() {
         let empty = Body::new(None, 0).finish().expect("written");
         assert_eq!(empty, b"{}");
     }

@@ -7,8 +7,49 @@ use crate::openai_wire::OpenAiDecoder;
 use crate::{Backend, BackendError, Decoder, Request};
 
 /// Servers with OpenAI's `/v1/chat/completions`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OpenAiChat;
+///
+/// Each has a name of its own so that results tell which one was measured, and they differ in
+/// the field that limits the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenAiChat {
+    name: &'static str,
+    aliases: &'static [&'static str],
+    limit: &'static str,
+}
+
+/// The field that limits the answer, reasoning included.
+const LIMIT: &str = "max_completion_tokens";
+/// Its older name.
+const OLD_LIMIT: &str = "max_tokens";
+
+impl OpenAiChat {
+    /// Any server that knows `max_completion_tokens`, vLLM among them.
+    pub const OPENAI: OpenAiChat = OpenAiChat {
+        name: "openai-chat",
+        aliases: &["vllm-chat", "lmdeploy-chat"],
+        limit: LIMIT,
+    };
+
+    /// SGLang.
+    pub const SGLANG: OpenAiChat = OpenAiChat::new("sglang-oai-chat", LIMIT);
+
+    /// TensorRT-LLM's own server, `trtllm-serve`.
+    pub const TRTLLM: OpenAiChat = OpenAiChat::new("trtllm-serve-chat", LIMIT);
+
+    /// Text Generation Inference, which knows the older `max_tokens` only.
+    pub const TGI: OpenAiChat = OpenAiChat::new("tgi-chat", OLD_LIMIT);
+
+    /// llama.cpp, asked with `max_tokens`, which all its versions know.
+    pub const LLAMA_CPP: OpenAiChat = OpenAiChat::new("llama.cpp-chat", OLD_LIMIT);
+
+    const fn new(name: &'static str, limit: &'static str) -> OpenAiChat {
+        OpenAiChat {
+            name,
+            aliases: &[],
+            limit,
+        }
+    }
+}
 
 #[derive(Serialize)]
 struct Message<'a> {
@@ -18,11 +59,11 @@ struct Message<'a> {
 
 impl Backend for OpenAiChat {
     fn name(&self) -> &'static str {
-        "openai-chat"
+        self.name
     }
 
     fn aliases(&self) -> &'static [&'static str] {
-        &["vllm-chat"]
+        self.aliases
     }
 
     fn default_path(&self, _: bool) -> &'static str {
@@ -41,20 +82,10 @@ impl Backend for OpenAiChat {
                 let role = "user";
                 body.field("messages", &[Message { role, content }])?;
             }
-            Prompt::Chat(messages) => {
-                let messages = messages.trim_ascii();
-                if !(messages.starts_with('[') && messages.ends_with(']')) {
-                    return Err(BackendError::Prompt {
-                        backend: "openai-chat",
-                        prompt: "chat messages that are no array",
-                        cure: "give a JSON array of messages",
-                    });
-                }
-                body.raw("messages", messages);
-            }
-            other => return Err(BackendError::prompt("openai-chat", other)),
+            Prompt::Chat(messages) => body.messages(self.name, "messages", messages)?,
+            other => return Err(BackendError::prompt(self.name, other)),
         }
-        body.field("max_completion_tokens", &request.max_output_tokens)?;
+        body.field(self.limit, &request.max_output_tokens)?;
         if let Some(candidates) = request.logprobs {
             body.raw("logprobs", "true");
             body.field("top_logprobs", &candidates)?;

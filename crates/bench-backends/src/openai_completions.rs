@@ -6,6 +6,9 @@ use crate::openai_wire::OpenAiDecoder;
 use crate::{Backend, BackendError, Decoder, Request};
 
 /// Servers with OpenAI's `/v1/completions`.
+///
+/// They are all asked in the same way. Each has a name of its own so that results tell which
+/// one was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenAiCompletions {
     name: &'static str,
@@ -14,16 +17,26 @@ pub struct OpenAiCompletions {
 
 impl OpenAiCompletions {
     /// vLLM.
-    pub const VLLM: OpenAiCompletions = OpenAiCompletions {
-        name: "vllm",
-        aliases: &[],
-    };
+    pub const VLLM: OpenAiCompletions = OpenAiCompletions::new("vllm");
+
+    /// SGLang.
+    pub const SGLANG: OpenAiCompletions = OpenAiCompletions::new("sglang-oai");
+
+    /// TensorRT-LLM's own server, `trtllm-serve`.
+    pub const TRTLLM: OpenAiCompletions = OpenAiCompletions::new("trtllm-serve");
+
+    /// Text Generation Inference.
+    pub const TGI: OpenAiCompletions = OpenAiCompletions::new("tgi-oai");
 
     /// Any other server.
     pub const OPENAI: OpenAiCompletions = OpenAiCompletions {
         name: "openai",
         aliases: &["openai-completions", "llama.cpp", "lmdeploy", "scalellm"],
     };
+
+    const fn new(name: &'static str) -> OpenAiCompletions {
+        OpenAiCompletions { name, aliases: &[] }
+    }
 }
 
 impl Backend for OpenAiCompletions {

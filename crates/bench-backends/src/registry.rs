@@ -1,13 +1,19 @@
 use strsim::levenshtein;
 
-use crate::{Backend, BackendError, OpenAiChat, OpenAiCompletions, OpenAiResponses};
+use crate::{Backend, BackendError, OpenAiChat, OpenAiCompletions};
 
 /// The backends there are. A new one is one line here.
 pub const BACKENDS: &[&dyn Backend] = &[
     &OpenAiCompletions::VLLM,
     &OpenAiCompletions::OPENAI,
-    &OpenAiChat,
-    &OpenAiResponses,
+    &OpenAiCompletions::SGLANG,
+    &OpenAiCompletions::TRTLLM,
+    &OpenAiCompletions::TGI,
+    &OpenAiChat::OPENAI,
+    &OpenAiChat::SGLANG,
+    &OpenAiChat::TRTLLM,
+    &OpenAiChat::TGI,
+    &OpenAiChat::LLAMA_CPP,
 ];
 
 /// The backend called `name`, by its name or an alias.
