@@ -1,6 +1,8 @@
 use strsim::levenshtein;
 
-use crate::{Backend, BackendError, OpenAiChat, OpenAiCompletions};
+use crate::{
+    Backend, BackendError, Embeddings, OpenAiChat, OpenAiCompletions, OpenAiResponses, VllmRerank,
+};
 
 /// The backends there are. A new one is one line here.
 pub const BACKENDS: &[&dyn Backend] = &[
@@ -14,6 +16,12 @@ pub const BACKENDS: &[&dyn Backend] = &[
     &OpenAiChat::TRTLLM,
     &OpenAiChat::TGI,
     &OpenAiChat::LLAMA_CPP,
+    &OpenAiResponses,
+    &Embeddings::OPENAI,
+    &Embeddings::SGLANG,
+    &Embeddings::VLLM_POOLING,
+    &Embeddings::INFINITY,
+    &VllmRerank,
 ];
 
 /// The backend called `name`, by its name or an alias.
