@@ -40,6 +40,20 @@ pub enum BackendError {
         /// The parameter.
         parameter: &'static str,
     },
+    /// A field of the user's asks for answers that cannot be read.
+    #[error(
+        "backend `{backend}` cannot read answers with `{field}` {value} of --extra-body: {cure}"
+    )]
+    Field {
+        /// The backend.
+        backend: &'static str,
+        /// The field.
+        field: &'static str,
+        /// Its value, as JSON.
+        value: String,
+        /// What to do about it.
+        cure: &'static str,
+    },
     /// The path is not the path of a URI.
     #[error("`{path}` is no path of a URL: {source}")]
     Path {
