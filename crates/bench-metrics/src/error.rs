@@ -14,6 +14,16 @@ pub enum MetricsError {
         /// Every name that would do, separated by commas.
         choices: String,
     },
+    /// A metric needs a stream of tokens, which the run does not have.
+    #[error("'{name}' needs a stream of tokens, and {reason}; choose from {choices}")]
+    NotMeasurable {
+        /// The metric.
+        name: &'static str,
+        /// Why there is no stream.
+        reason: &'static str,
+        /// Every metric that the run has, separated by commas.
+        choices: String,
+    },
     /// A percentile is no number from 0 to 100.
     #[error("'{text}' is not a percentile; give numbers from 0 to 100 such as 50,90,99.9")]
     Percentile {

@@ -3,8 +3,10 @@
 mod audit;
 mod distribution;
 mod error;
+mod measurable;
 mod metric;
 mod peak;
+mod reader;
 mod slo;
 mod summary;
 pub mod tokens;
@@ -12,12 +14,13 @@ pub mod tokens;
 pub use audit::{LimitReason, SelfAudit, WorkerAudit};
 pub use distribution::{Distribution, Percentile, parse_percentiles};
 pub use error::MetricsError;
+pub use measurable::{check_measurable, default_metrics, measurable};
 pub use metric::{
     Convention, METRICS, Metric, Unit, choice_gaps, e2el, parse_metrics, queue_time, ttft,
 };
 pub use peak::Peak;
 pub use slo::{Goodput, Slo};
 pub use summary::{
-    Counts, FailureCount, SourceCount, Stalls, Summary, SummaryOptions, Throughput, TokenTotals,
-    View,
+    AudioTotals, Counts, FailureCount, InputTotals, SourceCount, Stalls, Summary, SummaryOptions,
+    Throughput, TokenTotals, View, was_sent,
 };

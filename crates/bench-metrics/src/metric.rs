@@ -42,6 +42,8 @@ pub struct Metric {
     /// Whether a request has at most one sample. Only for such metrics does a failed request
     /// count as one infinite sample.
     pub per_request: bool,
+    /// Whether an answer that came whole has it too: it needs no stream of tokens.
+    pub whole: bool,
     /// The conventions under which it is defined and differs from the one before.
     pub conventions: &'static [Convention],
     /// Appends the samples of one completed request.
@@ -68,6 +70,7 @@ pub const METRICS: &[&Metric] = &[
         title: "Time to First Token",
         unit: Unit::Millis,
         per_request: true,
+        whole: false,
         conventions: ALL,
         observe: |record, convention, out| {
             out.extend(ttft(record, convention).map(Nanos::as_millis_f64))
@@ -79,6 +82,7 @@ pub const METRICS: &[&Metric] = &[
         title: "Time per Output Token (excl. 1st token)",
         unit: Unit::Millis,
         per_request: true,
+        whole: false,
         conventions: SENT,
         observe: |record, convention, out| out.extend(tpot(record, convention)),
     },
@@ -88,6 +92,7 @@ pub const METRICS: &[&Metric] = &[
         title: "Inter-token Latency",
         unit: Unit::Millis,
         per_request: false,
+        whole: false,
         conventions: SENT,
         observe: itl,
     },
@@ -97,6 +102,7 @@ pub const METRICS: &[&Metric] = &[
         title: "End-to-end Latency",
         unit: Unit::Millis,
         per_request: true,
+        whole: true,
         conventions: ALL,
         observe: |record, convention, out| {
             out.extend(e2el(record, convention).map(Nanos::as_millis_f64))
@@ -108,6 +114,7 @@ pub const METRICS: &[&Metric] = &[
         title: "Time to First Answer Token",
         unit: Unit::Millis,
         per_request: true,
+        whole: false,
         conventions: CONTENT,
         observe: |record, convention, out| {
             out.extend(ttfat(record, convention).map(Nanos::as_millis_f64))
@@ -119,6 +126,7 @@ pub const METRICS: &[&Metric] = &[
         title: "Time to End of Stream",
         unit: Unit::Millis,
         per_request: true,
+        whole: true,
         conventions: CONTENT,
         observe: |record, convention, out| {
             let closed = span(record, convention, Some(record.timeline.closed));
@@ -131,6 +139,7 @@ pub const METRICS: &[&Metric] = &[
         title: "Gap between Chunks",
         unit: Unit::Millis,
         per_request: false,
+        whole: false,
         conventions: STRICT,
         observe: |record, _, out| out.extend(content_gaps(record).map(Nanos::as_millis_f64)),
     },
@@ -140,6 +149,7 @@ pub const METRICS: &[&Metric] = &[
         title: "Tokens per Chunk",
         unit: Unit::Tokens,
         per_request: false,
+        whole: false,
         conventions: STRICT,
         observe: burst_size,
     },
@@ -149,6 +159,7 @@ pub const METRICS: &[&Metric] = &[
         title: "Longest Gap of a Request",
         unit: Unit::Millis,
         per_request: true,
+        whole: false,
         conventions: STRICT,
         observe: |record, _, out| {
             out.extend(content_gaps(record).max().map(Nanos::as_millis_f64));
@@ -160,6 +171,7 @@ pub const METRICS: &[&Metric] = &[
         title: "Client Queue Time (scheduled to sent)",
         unit: Unit::Millis,
         per_request: true,
+        whole: true,
         conventions: SENT,
         observe: |record, _, out| out.extend(queue_time(record).map(Nanos::as_millis_f64)),
     },
@@ -169,6 +181,7 @@ pub const METRICS: &[&Metric] = &[
         title: "Wait for a Slot (scheduled to released)",
         unit: Unit::Millis,
         per_request: true,
+        whole: true,
         conventions: STRICT,
         observe: |record, _, out| {
             let timeline = &record.timeline;

@@ -6,8 +6,10 @@ use crate::metric::{Convention, arrivals, last};
 /// The busiest moments of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Peak {
-    /// Most output tokens in one second.
-    pub output_tokens_per_s: f64,
+    /// Most output tokens in one second; `None` where answers come whole, since nobody knows
+    /// when their tokens came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens_per_s: Option<f64>,
     /// Most requests under way at once.
     pub concurrent_requests: u64,
 }
@@ -21,7 +23,10 @@ impl Peak {
     pub(crate) fn in_buckets(completed: &[&RequestRecord]) -> Peak {
         let sent = completed.iter().filter_map(|record| record.timeline.sent);
         let Some(start) = sent.min() else {
-            return Peak::default();
+            return Peak {
+                output_tokens_per_s: Some(0.0),
+                concurrent_requests: 0,
+            };
         };
         let ends = completed
             .iter()
@@ -53,22 +58,30 @@ impl Peak {
             Some(*level)
         });
         Peak {
-            output_tokens_per_s: tokens.into_iter().max().unwrap_or(0) as f64,
+            output_tokens_per_s: Some(tokens.into_iter().max().unwrap_or(0) as f64),
             concurrent_requests: concurrent.max().unwrap_or(0).unsigned_abs(),
         }
     }
 
     /// Exactly: the most tokens in any second `[t, t + 1 s)`, completed requests only, and
     /// the most requests between `sent` (included) and `closed` (excluded), failed ones too.
-    pub(crate) fn exact(records: &[RequestRecord], completed: &[&RequestRecord]) -> Peak {
+    pub(crate) fn exact(records: &[&RequestRecord], completed: &[&RequestRecord]) -> Peak {
         Peak {
-            output_tokens_per_s: busiest_second(completed) as f64,
+            output_tokens_per_s: Some(busiest_second(completed) as f64),
             concurrent_requests: most_at_once(records),
+        }
+    }
+
+    /// Without the tokens, which answers that come whole do not spread over time.
+    pub(crate) fn of_requests(self) -> Peak {
+        Peak {
+            output_tokens_per_s: None,
+            ..self
         }
     }
 }
 
-fn most_at_once(records: &[RequestRecord]) -> u64 {
+fn most_at_once(records: &[&RequestRecord]) -> u64 {
     let (mut starts, mut ends): (Vec<Nanos>, Vec<Nanos>) = records
         .iter()
         .filter_map(|record| Some((record.timeline.sent?, record.timeline.closed)))

@@ -1,8 +1,9 @@
 use std::fmt;
 
-use bench_types::{Nanos, RequestRecord};
+use bench_types::{Nanos, RequestRecord, Task};
 use serde::{Deserialize, Serialize};
 
+use crate::measurable::{has, refusal};
 use crate::metric::{Convention, e2el, tpot, ttft};
 use crate::{Metric, MetricsError};
 
@@ -69,6 +70,22 @@ impl Slo {
         *self == Slo::default()
     }
 
+    /// Refuses an objective for a metric that the run does not have: no request could meet it.
+    pub fn check_measurable(&self, task: Task, streamed: bool) -> Result<(), MetricsError> {
+        let limits = [self.ttft, self.tpot, self.e2el];
+        let known = NAMES.into_iter().filter_map(Metric::find);
+        let (has, lacks): (Vec<_>, Vec<_>) = known
+            .zip(limits)
+            .partition(|(metric, _)| has(metric, task, streamed));
+        match lacks.iter().find(|(_, limit)| limit.is_some()) {
+            None => Ok(()),
+            Some((metric, _)) => {
+                let choices: Vec<&Metric> = has.iter().map(|(metric, _)| *metric).collect();
+                Err(refusal(metric, task, &choices))
+            }
+        }
+    }
+
     /// Whether a request was completed and kept every objective.
     pub fn met(&self, record: &RequestRecord, convention: Convention) -> bool {
         let within = |limit: Option<f64>, value: Option<f64>| match limit {
@@ -112,8 +129,9 @@ pub struct Goodput {
     pub requests_per_s: f64,
     /// Good requests as a share of all that were sent, failed ones included.
     pub attainment: f64,
-    /// Output tokens of good requests per second of the run.
-    pub tokens_per_s: f64,
+    /// Output tokens of good requests per second of the run; `None` if the task generates none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_s: Option<f64>,
 }
 
 impl Goodput {
@@ -133,7 +151,7 @@ impl Goodput {
             good,
             requests_per_s: ratio(good as f64, seconds),
             attainment: ratio(good as f64, sent as f64),
-            tokens_per_s: ratio(tokens as f64, seconds),
+            tokens_per_s: Some(ratio(tokens as f64, seconds)),
         }
     }
 }

@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
 
-use bench_types::{FailureClass, Nanos, Outcome, RequestRecord, RunFacts, TokenSource};
+use bench_types::{FailureClass, Nanos, Outcome, RequestRecord, RunFacts, Task, TokenSource};
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::ByMetric;
-use crate::metric::{chunk_tokens_known, content_gaps};
+use crate::measurable::comes_whole;
+use crate::metric::content_gaps;
+use crate::reader::Reader;
 use crate::slo::ratio;
-use crate::{Convention, Distribution, Goodput, METRICS, Metric, Peak, Slo};
+use crate::{Convention, Distribution, Goodput, Metric, Peak, Slo};
 
 /// What a [`Summary`] is to contain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +20,10 @@ pub struct SummaryOptions {
     pub slo: Option<Slo>,
     /// A gap between content chunks longer than this is a stall.
     pub stall_threshold: Nanos,
+    /// What the servers were asked to do.
+    pub task: Task,
+    /// Whether answers were streamed. Without streams there is no first token to be timed.
+    pub streamed: bool,
 }
 
 impl Default for SummaryOptions {
@@ -26,11 +32,15 @@ impl Default for SummaryOptions {
             percentiles: vec![99.0],
             slo: None,
             stall_threshold: Nanos::from_millis(500),
+            task: Task::Generate,
+            streamed: true,
         }
     }
 }
 
 /// All numbers of a run, under every convention. A pure function of its records.
+///
+/// What such a run does not have is absent and not 0: see [`crate::measurable`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// From the start of the run to the end of its last request, in seconds.
@@ -41,14 +51,21 @@ pub struct Summary {
     pub tokens: TokenTotals,
     /// Completed work per second of `duration_s`.
     pub throughput: Throughput,
+    /// What was embedded, scored or ranked; only for [`Task::Pool`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<InputTotals>,
+    /// What was transcribed; only for [`Task::Transcribe`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<AudioTotals>,
     /// Read as `vllm bench serve` does.
     pub vllm: View,
     /// Read strictly, from `sent`.
     pub strict: View,
     /// Read strictly, from `scheduled`.
     pub intended: View,
-    /// Long silences inside streams.
-    pub stalls: Stalls,
+    /// Long silences inside streams; `None` if answers come whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalls: Option<Stalls>,
     /// Failed requests by class, the commonest first.
     pub failures: Vec<FailureCount>,
 }
@@ -71,15 +88,18 @@ pub struct Counts {
 pub struct TokenTotals {
     /// Prompt tokens.
     pub input: u64,
-    /// Generated tokens.
-    pub output: u64,
+    /// Generated tokens; `None` if the task generates none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<u64>,
     /// Prompt tokens the server took from its cache, if it said so for any request.
     pub cached: Option<u64>,
     /// Sources of the prompt tokens.
     pub input_sources: Vec<SourceCount>,
-    /// Sources of the generated tokens.
+    /// Sources of the generated tokens, if the task generates any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output_sources: Vec<SourceCount>,
-    /// Sources of the tokens of single chunks.
+    /// Sources of the tokens of single chunks, if answers are streamed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunk_sources: Vec<SourceCount>,
 }
 
@@ -97,10 +117,29 @@ pub struct SourceCount {
 pub struct Throughput {
     /// Completed requests per second.
     pub requests_per_s: f64,
-    /// Generated tokens per second.
-    pub output_tokens_per_s: f64,
+    /// Generated tokens per second; `None` if the task generates none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens_per_s: Option<f64>,
     /// Prompt and generated tokens per second.
     pub total_tokens_per_s: f64,
+}
+
+/// The inputs of completed requests: the texts of a batch, the documents to be ranked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InputTotals {
+    /// How many.
+    pub total: u64,
+    /// How many per second of the run.
+    pub per_s: f64,
+}
+
+/// The recordings of completed requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AudioTotals {
+    /// How long they play, in seconds.
+    pub seconds: f64,
+    /// Seconds of audio per second of the run: the inverse real-time factor.
+    pub rtfx: f64,
 }
 
 /// The numbers that depend on the convention.
@@ -147,68 +186,58 @@ pub struct FailureCount {
 
 impl Summary {
     /// Reads records under every convention. Their order does not matter.
-    pub fn of(records: &[RequestRecord], facts: &RunFacts, options: &SummaryOptions) -> Summary {
-        let completed: Vec<&RequestRecord> = records
-            .iter()
-            .filter(|record| record.outcome.is_success())
-            .collect();
+    pub fn of<'a>(
+        records: impl IntoIterator<Item = &'a RequestRecord>,
+        facts: &RunFacts,
+        options: &SummaryOptions,
+    ) -> Summary {
+        let records: Vec<&RequestRecord> = records.into_iter().collect();
+        Summary::read(&records, facts, options)
+    }
+
+    fn read(records: &[&RequestRecord], facts: &RunFacts, options: &SummaryOptions) -> Summary {
+        let completed = records.iter().copied();
+        let completed: Vec<_> = completed.filter(|r| r.outcome.is_success()).collect();
         let requests = Counts {
             planned: facts.planned,
-            sent: records.iter().filter(|record| left(record)).count() as u64,
+            sent: records.iter().filter(|record| was_sent(record)).count() as u64,
             completed: completed.len() as u64,
             failed: (records.len() - completed.len()) as u64,
         };
-        let duration_s = facts.end.since(facts.start).as_secs_f64();
-        let tokens = TokenTotals::of(&completed);
-        let mut reader = Reader {
-            lost: requests.sent - requests.completed,
+        let run = Run {
+            records,
             completed: &completed,
-            shape: Shape::of(&completed),
-            percentiles: &options.percentiles,
-            samples: Vec::new(),
-        };
-        let goodput = |convention| {
-            let slo = options.slo.as_ref().filter(|slo| !slo.is_empty())?;
-            Some(Goodput::of(
-                &completed,
-                requests.sent,
-                duration_s,
-                (slo, convention),
-            ))
-        };
-        let vllm = View {
-            convention: Convention::Vllm,
-            metrics: reader.read(Convention::Vllm, &ByMetric::new()),
-            peak: Some(Peak::in_buckets(&completed)),
-            goodput: goodput(Convention::Vllm),
-        };
-        let strict = View {
-            convention: Convention::Strict,
-            metrics: reader.read(Convention::Strict, &vllm.metrics),
-            peak: Some(Peak::exact(records, &completed)),
-            goodput: goodput(Convention::Strict),
-        };
-        let intended = View {
-            convention: Convention::Intended,
-            metrics: reader.read(Convention::Intended, &strict.metrics),
-            peak: None,
-            goodput: goodput(Convention::Intended),
-        };
-        Summary {
-            duration_s,
             requests,
-            throughput: Throughput {
-                requests_per_s: ratio(requests.completed as f64, duration_s),
-                output_tokens_per_s: ratio(tokens.output as f64, duration_s),
-                total_tokens_per_s: ratio((tokens.input + tokens.output) as f64, duration_s),
-            },
+            duration_s: facts.end.since(facts.start).as_secs_f64(),
+            options,
+        };
+        let mut reader = Reader::new(&completed, requests.sent - requests.completed, options);
+        let vllm = reader.read(Convention::Vllm, &ByMetric::new());
+        let strict = reader.read(Convention::Strict, &vllm);
+        let intended = reader.read(Convention::Intended, &strict);
+        let tokens = TokenTotals::of(&completed, options);
+        Summary {
+            duration_s: run.duration_s,
+            requests,
+            throughput: run.throughput(&tokens),
+            inputs: run.inputs(),
+            audio: run.audio(),
             tokens,
-            vllm,
-            strict,
-            intended,
-            stalls: Stalls::of(&completed, options.stall_threshold),
+            vllm: run.view(Convention::Vllm, vllm),
+            strict: run.view(Convention::Strict, strict),
+            intended: run.view(Convention::Intended, intended),
+            stalls: (!comes_whole(options.task, options.streamed))
+                .then(|| Stalls::of(&completed, options.stall_threshold)),
             failures: FailureCount::of(records),
         }
+    }
+
+    /// Requests that were sent and failed, as a share of all that were sent; 0 if none was.
+    pub fn failure_rate(&self) -> f64 {
+        let Counts {
+            sent, completed, ..
+        } = self.requests;
+        ratio((sent - completed) as f64, sent as f64)
     }
 
     /// The view of a convention.
@@ -228,113 +257,82 @@ impl View {
     }
 }
 
-/// Whether the request left the client, or failed in the attempt.
-fn left(record: &RequestRecord) -> bool {
-    let cancelled = record.outcome.failure().map(|failure| failure.class());
-    record.timeline.sent.is_some() || cancelled != Some(FailureClass::Cancelled)
+/// Whether a request left the client, or failed in the attempt: all but those that were
+/// cancelled before.
+pub fn was_sent(record: &RequestRecord) -> bool {
+    let class = record.outcome.failure().map(|failure| failure.class());
+    record.timeline.sent.is_some() || class != Some(FailureClass::Cancelled)
 }
 
-/// Turns completed requests into distributions, with one buffer for all samples.
-struct Reader<'a> {
+/// What the parts of a summary are computed from.
+struct Run<'a> {
+    records: &'a [&'a RequestRecord],
     completed: &'a [&'a RequestRecord],
-    lost: u64,
-    shape: Shape,
-    percentiles: &'a [f64],
-    samples: Vec<f64>,
+    requests: Counts,
+    duration_s: f64,
+    options: &'a SummaryOptions,
 }
 
-impl Reader<'_> {
-    fn read(&mut self, convention: Convention, vllm: &ByMetric) -> ByMetric {
-        let mut read = ByMetric::new();
-        for metric in METRICS {
-            if metric.conventions.contains(&convention) {
-                let known = self.known(metric, convention, vllm, &read);
-                let distribution = known.unwrap_or_else(|| self.measure(metric, convention));
-                read.insert(metric.name.to_owned(), distribution);
-            }
-        }
-        read
-    }
-
-    /// A metric with a sample for every token that has the very samples of another one, as
-    /// the shape of the streams shows.
-    fn known(
-        &self,
-        metric: &Metric,
-        convention: Convention,
-        vllm: &ByMetric,
-        read: &ByMetric,
-    ) -> Option<Distribution> {
-        let Shape {
-            bare,
-            single,
-            counted,
-        } = self.shape;
-        match (metric.name, convention) {
-            ("itl", Convention::Strict) if bare && single => vllm.get("itl").cloned(),
-            ("chunk_gap", Convention::Strict) if single => read.get("itl").cloned(),
-            ("chunk_gap", Convention::Strict) if bare => vllm.get("itl").cloned(),
-            ("burst_size", Convention::Strict) if single => {
-                Some(Distribution::constant(1.0, counted, self.percentiles))
-            }
-            _ => None,
+impl Run<'_> {
+    fn throughput(&self, tokens: &TokenTotals) -> Throughput {
+        let rate = |count: u64| ratio(count as f64, self.duration_s);
+        Throughput {
+            requests_per_s: rate(self.requests.completed),
+            output_tokens_per_s: tokens.output.map(rate),
+            total_tokens_per_s: rate(tokens.input + tokens.output.unwrap_or(0)),
         }
     }
 
-    fn measure(&mut self, metric: &Metric, convention: Convention) -> Distribution {
-        self.samples.clear();
-        for record in self.completed {
-            (metric.observe)(record, convention, &mut self.samples);
-        }
-        if metric.per_request {
-            Distribution::with_failures(&mut self.samples, self.lost, self.percentiles)
-        } else {
-            Distribution::of(&mut self.samples, self.percentiles)
-        }
+    fn inputs(&self) -> Option<InputTotals> {
+        let total = self.completed.iter().map(|r| u64::from(r.inputs)).sum();
+        (self.options.task == Task::Pool).then_some(InputTotals {
+            total,
+            per_s: ratio(total as f64, self.duration_s),
+        })
     }
-}
 
-/// What the streams of a run have in common.
-#[derive(Clone, Copy)]
-struct Shape {
-    /// Every chunk with a choice carries content.
-    bare: bool,
-    /// Every content chunk stands for one token, and no other chunk brings any.
-    single: bool,
-    /// Content chunks whose tokens were counted; only if `single`.
-    counted: u64,
-}
+    fn audio(&self) -> Option<AudioTotals> {
+        let lengths = self.completed.iter().filter_map(|record| record.audio);
+        let seconds = lengths.map(Nanos::as_secs_f64).sum();
+        (self.options.task == Task::Transcribe).then_some(AudioTotals {
+            seconds,
+            rtfx: ratio(seconds, self.duration_s),
+        })
+    }
 
-impl Shape {
-    fn of(completed: &[&RequestRecord]) -> Shape {
-        let mut shape = Shape {
-            bare: true,
-            single: true,
-            counted: 0,
+    fn view(&self, convention: Convention, metrics: ByMetric) -> View {
+        let peak = match convention {
+            Convention::Vllm => Some(Peak::in_buckets(self.completed)),
+            Convention::Strict => Some(Peak::exact(self.records, self.completed)),
+            Convention::Intended => None,
         };
-        for record in completed {
-            let known = chunk_tokens_known(record);
-            for mark in record.timeline.choices() {
-                let content = mark.kind.is_content();
-                let tokens = if known {
-                    mark.tokens
-                } else {
-                    u16::from(content)
-                };
-                shape.bare &= content;
-                shape.single &= tokens == u16::from(content);
-                shape.counted += u64::from(known && content);
-            }
-            if !shape.bare && !shape.single {
-                break;
-            }
+        let whole = comes_whole(self.options.task, self.options.streamed);
+        View {
+            convention,
+            metrics,
+            peak: peak.map(|peak| if whole { peak.of_requests() } else { peak }),
+            goodput: self.goodput(convention),
         }
-        shape
+    }
+
+    fn goodput(&self, convention: Convention) -> Option<Goodput> {
+        let slo = self.options.slo.as_ref().filter(|slo| !slo.is_empty())?;
+        let sent = self.requests.sent;
+        let goodput = Goodput::of(self.completed, sent, self.duration_s, (slo, convention));
+        Some(match self.options.task {
+            Task::Pool => Goodput {
+                tokens_per_s: None,
+                ..goodput
+            },
+            Task::Generate | Task::Transcribe => goodput,
+        })
     }
 }
 
 impl TokenTotals {
-    fn of(completed: &[&RequestRecord]) -> TokenTotals {
+    fn of(completed: &[&RequestRecord], options: &SummaryOptions) -> TokenTotals {
+        let generated = options.task != Task::Pool;
+        let chunks = !comes_whole(options.task, options.streamed);
         let total = |count: fn(&RequestRecord) -> u32| {
             completed
                 .iter()
@@ -344,11 +342,17 @@ impl TokenTotals {
         let cached = completed.iter().filter_map(|record| record.cached_tokens);
         TokenTotals {
             input: total(|record| record.prompt_tokens),
-            output: total(|record| record.output_tokens),
+            output: generated.then(|| total(|record| record.output_tokens)),
             cached: cached.map(u64::from).reduce(|a, b| a + b),
             input_sources: sources(completed, |record| record.prompt_tokens_source),
-            output_sources: sources(completed, |record| record.output_tokens_source),
-            chunk_sources: sources(completed, |record| record.chunk_tokens),
+            output_sources: match generated {
+                true => sources(completed, |record| record.output_tokens_source),
+                false => Vec::new(),
+            },
+            chunk_sources: match chunks {
+                true => sources(completed, |record| record.chunk_tokens),
+                false => Vec::new(),
+            },
         }
     }
 }
@@ -403,7 +407,7 @@ impl Stalls {
 }
 
 impl FailureCount {
-    fn of(records: &[RequestRecord]) -> Vec<FailureCount> {
+    fn of(records: &[&RequestRecord]) -> Vec<FailureCount> {
         let mut classes: BTreeMap<FailureClass, (u64, &RequestRecord)> = BTreeMap::new();
         for record in records {
             if let Outcome::Failed(failure) = &record.outcome {

@@ -1,3 +1,6 @@
+mod breakdown;
+mod names;
+
 use std::fmt::Write as _;
 
 use bench_metrics::{Convention, Distribution, Goodput, Metric, SelfAudit};
@@ -17,6 +20,8 @@ pub fn console(report: &Report) -> String {
     page.0.push_str(&block);
     views(&mut page, report);
     streams(&mut page, report);
+    breakdown::servers(&mut page, &report.per_server);
+    breakdown::models(&mut page, &report.per_model);
     failures(&mut page, report);
     self_audit(&mut page, &report.audit);
     for warning in &report.warnings {
@@ -85,24 +90,41 @@ pub fn serving_block(result: &VllmResult<'_>) -> String {
     }
     page.number("Benchmark duration (s):", result.duration);
     page.row("Total input tokens:", result.total_input_tokens);
-    page.row("Total generated tokens:", result.total_output_tokens);
+    if let Some(inputs) = result.total_input_sequences {
+        page.row("Total input sequences:", inputs);
+    }
+    if let Some(output) = result.total_output_tokens {
+        page.row("Total generated tokens:", output);
+    }
     page.number("Request throughput (req/s):", result.request_throughput);
-    if let Some(goodput) = result.request_goodput {
+    if let Some(goodput) = result.request_goodput.flatten() {
         page.number("Request goodput (req/s):", goodput);
     }
-    page.number("Output token throughput (tok/s):", result.output_throughput);
-    page.number(
-        "Peak output token throughput (tok/s):",
-        result.max_output_tokens_per_s,
-    );
-    page.number(
-        "Peak concurrent requests:",
-        result.max_concurrent_requests as f64,
-    );
-    page.number(
-        "Total token throughput (tok/s):",
-        result.total_token_throughput,
-    );
+    let peak_concurrency = result.max_concurrent_requests.map(|peak| peak as f64);
+    // It has no line where nothing was transcribed.
+    let rtfx = result.rtfx.filter(|&rtfx| rtfx > 0.0);
+    let numbers = [
+        (
+            "Input sequence throughput (seq/s):",
+            result.input_sequence_throughput,
+        ),
+        ("Output token throughput (tok/s):", result.output_throughput),
+        (
+            "Peak output token throughput (tok/s):",
+            result.max_output_tokens_per_s,
+        ),
+        ("Peak concurrent requests:", peak_concurrency),
+        ("RTFx (Inverse Real-Time Factor):", rtfx),
+        (
+            "Total token throughput (tok/s):",
+            Some(result.total_token_throughput),
+        ),
+    ];
+    for (label, value) in numbers {
+        if let Some(value) = value {
+            page.number(label, value);
+        }
+    }
     for stats in &result.statistics {
         let metric = Metric::find(&stats.metric);
         let (title, label) = metric.map_or((&*stats.metric, &*stats.metric), |metric| {
@@ -170,16 +192,18 @@ fn views(page: &mut Page, report: &Report) {
             });
         }
     }
-    let goodput = |label: &str, number: fn(&Goodput) -> f64| Row {
+    let goodput = |label: &str, number: fn(&Goodput) -> Option<f64>| Row {
         label: label.to_owned(),
         values: [Convention::Vllm, Convention::Strict, Convention::Intended]
             .into_iter()
-            .map(|convention| summary.view(convention).goodput.as_ref().map(number))
+            .map(|convention| number(summary.view(convention).goodput.as_ref()?))
             .collect(),
     };
-    rows.push(goodput("Goodput (req/s)", |goodput| goodput.requests_per_s));
+    rows.push(goodput("Goodput (req/s)", |goodput| {
+        Some(goodput.requests_per_s)
+    }));
     rows.push(goodput("Good (% of sent)", |goodput| {
-        goodput.attainment * 100.0
+        Some(goodput.attainment * 100.0)
     }));
     rows.push(goodput("Goodput (tok/s)", |goodput| goodput.tokens_per_s));
 
@@ -209,18 +233,27 @@ fn streams(page: &mut Page, report: &Report) {
     if summary.requests.completed == 0 {
         return;
     }
-    page.heading("Streams");
+    page.heading(match report.setup.has_streams() {
+        true => "Streams",
+        false => "Whole Answers",
+    });
     if let Some(peak) = summary.strict.peak {
-        page.number("Peak tokens in any second:", peak.output_tokens_per_s);
+        if let Some(tokens) = peak.output_tokens_per_s {
+            page.number("Peak tokens in any second:", tokens);
+        }
         page.row("Peak requests at once:", peak.concurrent_requests);
     }
-    let stalls = &summary.stalls;
-    page.number("Longest gap (ms):", stalls.longest_ms);
-    let label = format!("Gaps over {} ms:", stalls.threshold_ms);
-    page.row(
-        &label,
-        format_args!("{} in {} requests", stalls.gaps, stalls.requests),
-    );
+    if let Some(stalls) = &summary.stalls {
+        page.number("Longest gap (ms):", stalls.longest_ms);
+        let label = format!("Gaps over {} ms:", stalls.threshold_ms);
+        page.row(
+            &label,
+            format_args!("{} in {} requests", stalls.gaps, stalls.requests),
+        );
+    }
+    if let Some(audio) = summary.audio {
+        page.number("Audio transcribed (s):", audio.seconds);
+    }
     if let Some(cached) = summary.tokens.cached {
         page.row("Input tokens from the server's cache:", cached);
     }

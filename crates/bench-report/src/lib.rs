@@ -1,17 +1,24 @@
 #![doc = include_str!("../README.md")]
 
+mod bench;
+mod breakdown;
 mod column;
 mod console;
 mod destination;
 mod error;
+mod flat;
 pub mod record_log;
 mod report;
 mod setup_json;
+mod statistic;
 mod vllm_json;
 
+pub use bench::{Bench, Reproducibility};
+pub use breakdown::{Breakdown, Part, PartCounts};
 pub use column::Column;
 pub use console::{console, serving_block};
 pub use destination::Destination;
 pub use error::ReportError;
 pub use report::{RampUp, RateChange, Report, SCHEMA_VERSION, Setup, date_stamp};
-pub use vllm_json::{Bench, MetricStats, Reproducibility, Statistic, VllmResult, check_metadata};
+pub use statistic::{MetricStats, Statistic};
+pub use vllm_json::{VllmResult, check_metadata};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::{Statistic, setup_json};
+use crate::{Breakdown, Part, Statistic, setup_json};
 
 /// Version of what stands under `bench` in a result.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -95,6 +95,10 @@ pub struct Report {
     pub records: Vec<RequestRecord>,
     /// All numbers.
     pub summary: Summary,
+    /// The numbers of each server, if there were several.
+    pub per_server: Vec<Breakdown>,
+    /// The numbers of each model, if there were several.
+    pub per_model: Vec<Breakdown>,
     /// What the client says about itself.
     pub audit: SelfAudit,
     /// What the user should know, one sentence each.
@@ -102,7 +106,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sorts the records and computes every number.
+    /// Sorts the records and computes every number. What the run can have, by its task and by
+    /// whether it was streamed, is taken from `setup`.
     pub fn new(
         setup: Setup,
         facts: RunFacts,
@@ -110,14 +115,29 @@ impl Report {
         options: &SummaryOptions,
     ) -> Report {
         records.sort_by_key(|record| record.id);
+        let options = SummaryOptions {
+            task: setup.task,
+            streamed: setup.streamed,
+            ..options.clone()
+        };
+        let servers = setup.targets.iter().cloned().map(Part::Target).collect();
+        let models = setup.models.iter().cloned().map(Part::Model).collect();
+        let run = (&facts, &options);
         Report {
-            summary: Summary::of(&records, &facts, options),
+            summary: Summary::of(&records, &facts, &options),
+            per_server: Breakdown::of(servers, |record| record.server_index, &records, run),
+            per_model: Breakdown::of(models, |record| record.model_index, &records, run),
             audit: SelfAudit::of(&records, &facts),
             warnings: Vec::new(),
             setup,
             facts,
             records,
         }
+    }
+
+    /// Requests that were sent and failed, as a share of all that were sent; 0 if none was.
+    pub fn failure_rate(&self) -> f64 {
+        self.summary.failure_rate()
     }
 
     /// Whether the run was stopped before its end.
@@ -163,6 +183,11 @@ impl Report {
 }
 
 impl Setup {
+    /// Whether answers come token by token, so that single tokens can be timed.
+    pub fn has_streams(&self) -> bool {
+        self.streamed && self.task != Task::Pool
+    }
+
     /// See [`Report::file_name`].
     pub fn file_name(&self) -> String {
         let label = self.label.as_deref().filter(|label| !label.is_empty());

@@ -176,6 +176,7 @@ impl RunOptions {
             percentiles,
             slo: (!slo.is_empty()).then_some(slo),
             stall_threshold: stall.into(),
+            ..SummaryOptions::default()
         })
     }
 

@@ -6,3 +6,4 @@ mod distribution;
 mod make;
 mod peak;
 mod summary;
+mod whole;

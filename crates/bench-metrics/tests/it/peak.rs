@@ -26,11 +26,11 @@ fn vllm_counts_chunks_in_seconds_since_the_first_request() {
     let (vllm, strict) = peaks(&[first]);
     assert_eq!(
         (vllm.output_tokens_per_s, vllm.concurrent_requests),
-        (2.0, 1)
+        (Some(2.0), 1)
     );
     assert_eq!(
         (strict.output_tokens_per_s, strict.concurrent_requests),
-        (12.0, 1)
+        (Some(12.0), 1)
     );
 }
 
@@ -58,14 +58,18 @@ fn a_failed_request_is_under_way_too() {
 #[test]
 fn a_second_ends_before_the_stamp_that_follows_it() {
     let mut stream = record(0, &[(10, Text, 1), (1010, Text, 1)]);
-    assert_eq!(peaks(&[stream.clone()]).1.output_tokens_per_s, 1.0);
+    assert_eq!(peaks(&[stream.clone()]).1.output_tokens_per_s, Some(1.0));
     stream.timeline.marks[1].at = Nanos(1_009_999_999);
-    assert_eq!(peaks(&[stream]).1.output_tokens_per_s, 2.0);
+    assert_eq!(peaks(&[stream]).1.output_tokens_per_s, Some(2.0));
 }
 
 #[test]
 fn without_requests_there_is_no_peak() {
-    assert_eq!(peaks(&[]), (Peak::default(), Peak::default()));
+    let nothing = Peak {
+        output_tokens_per_s: Some(0.0),
+        concurrent_requests: 0,
+    };
+    assert_eq!(peaks(&[]), (nothing, nothing));
 }
 
 /// A request sent at `sent`, with tokens at increasing times after it.
@@ -113,7 +117,7 @@ proptest! {
         let at_once = spans.iter().map(|&(sent, _)| level(sent).count()).max().unwrap_or(0);
 
         let (_, strict) = peaks(&records);
-        prop_assert_eq!(strict.output_tokens_per_s, busiest as f64);
+        prop_assert_eq!(strict.output_tokens_per_s, Some(busiest as f64));
         prop_assert_eq!(strict.concurrent_requests, at_once as u64);
     }
 }

@@ -1,0 +1,86 @@
+use bench_metrics::{SelfAudit, Summary};
+use bench_types::Task;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Breakdown, Report, SCHEMA_VERSION};
+
+/// What this toolkit adds to a result, under the key `bench`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Bench {
+    /// Version of this part of the schema.
+    pub schema_version: u32,
+    /// The server was the built-in simulator.
+    pub simulated: bool,
+    /// The run was stopped before its end.
+    pub partial: bool,
+    /// What the servers were asked to do.
+    #[serde(default)]
+    pub task: Task,
+    /// Whether answers were streamed; if not, nothing is known of their tokens in time.
+    #[serde(default = "yes")]
+    pub streamed: bool,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// All numbers under all conventions.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// The numbers of each server, if there were several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub per_server: Vec<Breakdown>,
+    /// The numbers of each model, if there were several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub per_model: Vec<Breakdown>,
+    /// What the servers said about themselves, by target.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub servers: Map<String, Value>,
+    /// How well the client itself did.
+    pub self_audit: SelfAudit,
+    /// What it takes to run this again.
+    pub reproducibility: Reproducibility,
+    /// The resolved options, whole.
+    pub options: Value,
+}
+
+/// What it takes to run a benchmark again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reproducibility {
+    /// Name and version of the tool.
+    pub tool: String,
+    /// Where requests went.
+    pub targets: Vec<String>,
+    /// Fingerprint of the dataset.
+    pub dataset_hash: Option<String>,
+    /// Wall-clock time at zero of the run's clock, in seconds since 1970.
+    pub epoch_unix: f64,
+}
+
+impl Bench {
+    pub(crate) fn of(report: &Report) -> Bench {
+        Bench {
+            schema_version: SCHEMA_VERSION,
+            simulated: report.facts.simulated,
+            partial: report.is_partial(),
+            task: report.setup.task,
+            streamed: report.setup.streamed,
+            warnings: report.warnings.clone(),
+            summary: report.summary.clone(),
+            per_server: report.per_server.clone(),
+            per_model: report.per_model.clone(),
+            servers: report.setup.server_info.clone(),
+            self_audit: report.audit.clone(),
+            reproducibility: Reproducibility {
+                tool: report.setup.tool.clone(),
+                targets: report.setup.targets.clone(),
+                dataset_hash: report.setup.dataset_hash.clone(),
+                epoch_unix: report.facts.epoch_unix,
+            },
+            options: report.setup.options.clone(),
+        }
+    }
+}
+
+/// Results of before had no key for it, and only streams.
+fn yes() -> bool {
+    true
+}
