@@ -31,7 +31,8 @@ const AS_RECORDED: i64 = -1;
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 #[cfg_attr(feature = "cli", command(next_help_heading = "Dataset: custom"))]
 pub struct Custom {
-    /// Tokens to generate for a prompt whose entry has no completion; -1: the entry says
+    /// Tokens to generate for a prompt whose entry has no completion, or for a recording; -1:
+    /// the entry says
     #[cfg_attr(feature = "cli", arg(long, value_name = "TOKENS", allow_negative_numbers = true,
         default_value_t = Custom::default().custom_output_len))]
     pub custom_output_len: i64,
@@ -54,7 +55,7 @@ struct Entry {
 
 /// Where a request's output length comes from.
 #[derive(Clone, Copy)]
-enum OutputLen {
+pub(crate) enum OutputLen {
     /// The same for all.
     Fixed(u32),
     /// The entry's completion, or this.
@@ -106,7 +107,8 @@ impl Dataset for Custom {
 }
 
 impl Custom {
-    fn output_len(&self, cx: &SampleContext<'_>) -> Result<OutputLen, DatasetError> {
+    /// What the options say about the output length.
+    pub(crate) fn output_len(&self, cx: &SampleContext<'_>) -> Result<OutputLen, DatasetError> {
         if let Some(len) = cx.output_len {
             return Ok(OutputLen::Fixed(len));
         }

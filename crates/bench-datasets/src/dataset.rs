@@ -44,13 +44,14 @@ pub trait Dataset: Send + Sync {
 pub struct SampleContext<'a> {
     /// The model's tokenizer; `None` if the user wants none.
     pub tokenizer: Option<&'a Tokenizer>,
-    /// How many conversations are wanted.
+    /// How many conversations are wanted; where a request has several texts or documents,
+    /// how many of those.
     pub num_prompts: usize,
     /// What all random choices follow from.
     pub seed: u64,
     /// How many threads may work on it; 0 is one for each core. The result is the same.
     pub threads: usize,
-    /// The file to read, for datasets that read one.
+    /// The file or directory to read, for datasets that read one.
     pub dataset_path: Option<&'a Path>,
     /// Prompt length in tokens that goes before the dataset's own option.
     pub input_len: Option<u32>,

@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     Oversample,
     /// Shuffles that prove a tokenizer's words.
     Proof,
+    /// Length and offset of the query that random documents are ranked by.
+    Query,
     /// Repairs of the prompt with this index.
     Repair(u32),
 }
@@ -37,6 +39,7 @@ impl Draws {
             Purpose::Order => 2,
             Purpose::Oversample => 3,
             Purpose::Proof => 4,
+            Purpose::Query => 5,
             Purpose::Repair(index) => 1 << 32 | u64::from(index),
         };
         let mut key = [0; 32];

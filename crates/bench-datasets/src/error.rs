@@ -66,6 +66,19 @@ pub enum DatasetError {
         /// What to do.
         cure: &'static str,
     },
+    /// A recording cannot be sent.
+    #[error("{}{}: {problem}; {cure}", path.display(), listed_in(listed))]
+    Recording {
+        /// Its file.
+        path: PathBuf,
+        /// The manifest that lists it, and the line there, from 1; `None` if it was found in a
+        /// directory.
+        listed: Option<(PathBuf, usize)>,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        cure: &'static str,
+    },
     /// A dataset's file holds nothing that can be sent.
     #[error("{}: none of the {entries} entries can be used: {problem}", path.display())]
     NothingUsable {
@@ -119,4 +132,13 @@ pub enum DatasetError {
         /// What the system said.
         cause: String,
     },
+}
+
+/// Where a recording is listed, for behind its path.
+fn listed_in(listed: &Option<(PathBuf, usize)>) -> String {
+    listed
+        .as_ref()
+        .map_or_else(String::new, |(manifest, line)| {
+            format!(" (listed in {}:{line})", manifest.display())
+        })
 }

@@ -1,21 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 mod custom;
+mod custom_audio;
 mod dataset;
 mod draw;
 mod error;
 mod hash;
 mod random;
+mod recording;
 mod registry;
 mod rows;
 mod sharegpt;
 mod tokenizer;
 
 pub use custom::Custom;
+pub use custom_audio::{AsrOptions, CustomAudio};
 pub use dataset::{Dataset, SampleContext};
 pub use error::DatasetError;
 pub use hash::dataset_hash;
-pub use random::{Random, RangeRatio};
+pub use random::{Random, RandomRerank, RangeRatio, RerankOptions};
 pub use registry::{DATASETS, DatasetInfo, DatasetOptions};
 pub use sharegpt::ShareGpt;
 pub use tokenizer::Tokenizer;

@@ -8,6 +8,8 @@
 //! `o_i` uniform over the vocabulary. All input lengths are drawn first, then all output
 //! lengths, then all offsets.
 //!
+//! With `--random-batch-size` above 1 a request has so many prompts, the last one what is left.
+//!
 //! Three things differ, on purpose:
 //!
 //! - **Which tokens a text is made of.** There, `allowed` is every token that is not special,
@@ -24,6 +26,7 @@
 
 mod range_ratio;
 mod repair;
+mod rerank;
 mod words;
 
 use std::sync::Arc;
@@ -36,6 +39,7 @@ use crate::draw::{Draws, Purpose};
 use crate::{Dataset, DatasetError, SampleContext, Tokenizer};
 pub use range_ratio::RangeRatio;
 use repair::Mender;
+pub use rerank::{RandomRerank, RerankOptions};
 use words::Words;
 
 const NAME: &str = "random";
@@ -71,6 +75,11 @@ pub struct Random {
     #[cfg_attr(feature = "cli", arg(long, value_name = "TOKENS",
         default_value_t = Random::default().random_prefix_len))]
     pub random_prefix_len: u32,
+
+    /// Prompts, or documents to be ranked, in one request; --num-prompts counts all of them
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N",
+        default_value_t = Random::default().random_batch_size))]
+    pub random_batch_size: u32,
 }
 
 impl Default for Random {
@@ -80,6 +89,7 @@ impl Default for Random {
             random_output_len: 128,
             random_range_ratio: RangeRatio::default(),
             random_prefix_len: 0,
+            random_batch_size: 1,
         }
     }
 }
@@ -90,31 +100,41 @@ impl Dataset for Random {
     }
 
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
-        let tokenizer = cx.tokenizer.ok_or(DatasetError::NeedsTokenizer {
-            dataset: NAME,
-            purpose: "to choose its tokens from, also for prompts of token ids",
-            otherwise: "",
-        })?;
+        let tokenizer = needed_tokenizer(cx, NAME)?;
+        let batch_size = self.batch_size(cx)?;
         let shapes = self.shapes(cx, tokenizer)?;
         let prefix_len = self.random_prefix_len as usize;
         cx.in_parallel(|| {
             let prompts = if cx.prompt_token_ids {
                 id_prompts(tokenizer, cx.seed, prefix_len, &shapes)
             } else {
-                text_prompts(tokenizer, cx.seed, prefix_len, &shapes)?
+                let texts = texts(tokenizer, cx.seed, prefix_len, &shapes)?;
+                text_prompts(texts, batch_size)
             };
-            let conversation = |((id, shape), prompt): ((usize, &Shape), Prompt)| {
-                let tokens = (prefix_len + shape.input) as u32;
-                Conversation::single(id as u64, prompt, Some(tokens), shape.output)
+            let conversation = |((id, shapes), prompt): ((usize, &[Shape]), Prompt)| {
+                let tokens: usize = shapes.iter().map(|shape| prefix_len + shape.input).sum();
+                Conversation::single(id as u64, prompt, Some(tokens as u32), shapes[0].output)
             };
             Ok(shapes
-                .iter()
+                .chunks(batch_size)
                 .enumerate()
                 .zip(prompts)
                 .map(conversation)
                 .collect())
         })
     }
+}
+
+/// The tokenizer, without which there is nothing to choose tokens from.
+fn needed_tokenizer<'a>(
+    cx: &SampleContext<'a>,
+    dataset: &'static str,
+) -> Result<&'a Tokenizer, DatasetError> {
+    cx.tokenizer.ok_or(DatasetError::NeedsTokenizer {
+        dataset,
+        purpose: "to choose its tokens from, also for prompts of token ids",
+        otherwise: "",
+    })
 }
 
 /// What is drawn for one prompt.
@@ -129,6 +149,24 @@ struct Shape {
 }
 
 impl Random {
+    /// How many prompts go into a request.
+    fn batch_size(&self, cx: &SampleContext<'_>) -> Result<usize, DatasetError> {
+        let refuse = |problem: String| {
+            Err(DatasetError::Option {
+                option: "--random-batch-size",
+                problem,
+            })
+        };
+        match self.random_batch_size {
+            0 => refuse("a request of 0 prompts cannot be sent; give 1 or more".to_owned()),
+            n if n > 1 && cx.prompt_token_ids => refuse(format!(
+                "{n} prompts in a request are sent as text; leave out --prompt-token-ids, or \
+                 send one prompt in each request"
+            )),
+            n => Ok(n as usize),
+        }
+    }
+
     /// Draws lengths and offsets.
     fn shapes(
         &self,
@@ -232,13 +270,22 @@ fn id_prompts(
     shapes.par_iter().map(prompt).collect()
 }
 
-/// Prompts of text: of whole words if the tokenizer has them, mended ones otherwise.
-fn text_prompts(
+/// Prompts of one text each, or of `batch_size` texts.
+fn text_prompts(texts: Vec<Arc<str>>, batch_size: usize) -> Vec<Prompt> {
+    if batch_size == 1 {
+        return texts.into_iter().map(Prompt::Text).collect();
+    }
+    let batch = |texts: &[Arc<str>]| Prompt::Batch(texts.into());
+    texts.chunks(batch_size).map(batch).collect()
+}
+
+/// Exact texts: of whole words if the tokenizer has them, mended ones otherwise.
+fn texts(
     tokenizer: &Tokenizer,
     seed: u64,
     prefix_len: usize,
     shapes: &[Shape],
-) -> Result<Vec<Prompt>, DatasetError> {
+) -> Result<Vec<Arc<str>>, DatasetError> {
     if let Some(words) = Words::of(tokenizer) {
         let prefix = prefix_places(seed, words.len(), prefix_len);
         let texts: Vec<Arc<str>> = shapes
@@ -246,7 +293,7 @@ fn text_prompts(
             .map(|shape| words.text(&prefix, shape.start, shape.input))
             .collect();
         if sample_is_exact(tokenizer, &words, &prefix, shapes, &texts)? {
-            return Ok(texts.into_iter().map(Prompt::Text).collect());
+            return Ok(texts);
         }
     }
     tracing::warn!(
@@ -258,7 +305,7 @@ fn text_prompts(
     shapes
         .par_iter()
         .enumerate()
-        .map(|(i, shape)| mender.text(i, shape.start, shape.input).map(Prompt::Text))
+        .map(|(i, shape)| mender.text(i, shape.start, shape.input))
         .collect()
 }
 

@@ -2,7 +2,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Custom, Dataset, DatasetError, Random, SampleContext, ShareGpt, Tokenizer};
+use crate::{
+    AsrOptions, Custom, CustomAudio, Dataset, DatasetError, Random, RandomRerank, RerankOptions,
+    SampleContext, ShareGpt, Tokenizer,
+};
 
 /// A dataset that can be chosen by name.
 #[derive(Debug)]
@@ -10,19 +13,23 @@ use crate::{Custom, Dataset, DatasetError, Random, SampleContext, ShareGpt, Toke
 pub struct DatasetInfo {
     /// The name.
     pub name: &'static str,
+    /// Other names it answers to.
+    pub aliases: &'static [&'static str],
     /// What it is, in a few words.
     pub about: &'static str,
-    select: fn(&DatasetOptions) -> &dyn Dataset,
+    select: fn(&DatasetOptions) -> Box<dyn Dataset>,
 }
 
 /// Writes the registry and the options of all datasets from one list.
 macro_rules! datasets {
-    ($($name:ident: $options:ident, $about:literal;)*) => {
+    ($($field:ident: $options:ident, $name:literal $(or $alias:literal)*, $about:literal,
+        $select:expr;)*) => {
         /// All datasets that can be chosen by name.
         pub const DATASETS: &[DatasetInfo] = &[$(DatasetInfo {
-            name: stringify!($name),
+            name: $name,
+            aliases: &[$($alias),*],
             about: $about,
-            select: |options| &options.$name,
+            select: $select,
         }),*];
 
         /// Which dataset a run uses, with the options of every dataset.
@@ -36,8 +43,8 @@ macro_rules! datasets {
                 default_value_t = DatasetOptions::default().dataset_name))]
             pub dataset_name: String,
 
-            /// File to read, for datasets that read one
-            #[cfg_attr(feature = "cli", arg(long, value_name = "FILE"))]
+            /// File or directory to read, for datasets that read one
+            #[cfg_attr(feature = "cli", arg(long, value_name = "PATH"))]
             pub dataset_path: Option<PathBuf>,
 
             /// Prompt length in tokens, whatever the dataset's own option says
@@ -61,10 +68,10 @@ macro_rules! datasets {
             pub prompt_token_ids: bool,
 
             $(
-                #[doc = concat!("Options of `", stringify!($name), "`.")]
+                #[doc = concat!("Options of `", $name, "`.")]
                 #[serde(flatten)]
                 #[cfg_attr(feature = "cli", command(flatten))]
-                pub $name: $options,
+                pub $field: $options,
             )*
         }
 
@@ -78,7 +85,7 @@ macro_rules! datasets {
                     disable_shuffle: false,
                     no_oversample: false,
                     prompt_token_ids: false,
-                    $($name: $options::default(),)*
+                    $($field: $options::default(),)*
                 }
             }
         }
@@ -86,15 +93,32 @@ macro_rules! datasets {
 }
 
 datasets! {
-    random: Random, "random tokens, to the token as many as asked for";
-    sharegpt: ShareGpt, "first turns of recorded conversations (a ShareGPT JSON file)";
-    custom: Custom, "prompts of your own (JSONL, or a JSON array)";
+    random: Random, "random", "random tokens, to the token as many as asked for",
+        |options| Box::new(options.random.clone());
+    random_rerank: RerankOptions, "random-rerank",
+        "a query and documents of random tokens, for rerankers",
+        |options| Box::new(RandomRerank {
+            random: options.random.clone(),
+            options: options.random_rerank.clone(),
+        });
+    sharegpt: ShareGpt, "sharegpt", "first turns of recorded conversations (a ShareGPT JSON file)",
+        |options| Box::new(options.sharegpt.clone());
+    custom: Custom, "custom", "prompts of your own (JSONL, or a JSON array)",
+        |options| Box::new(options.custom.clone());
+    custom_audio: AsrOptions, "custom_audio" or "audio",
+        "recordings of your own (a directory of .wav files, or a manifest in JSONL)",
+        |options| Box::new(CustomAudio {
+            custom: options.custom.clone(),
+            options: options.custom_audio.clone(),
+        });
 }
 
 impl DatasetOptions {
     /// The dataset they choose.
-    pub fn dataset(&self) -> Result<&dyn Dataset, DatasetError> {
-        match DATASETS.iter().find(|info| info.name == self.dataset_name) {
+    pub fn dataset(&self) -> Result<Box<dyn Dataset>, DatasetError> {
+        let name = self.dataset_name.as_str();
+        let is_meant = |info: &&DatasetInfo| info.name == name || info.aliases.contains(&name);
+        match DATASETS.iter().find(is_meant) {
             Some(info) => Ok((info.select)(self)),
             None => Err(DatasetError::UnknownDataset {
                 name: self.dataset_name.clone(),
@@ -130,7 +154,11 @@ impl DatasetOptions {
 /// The registered names, with what they stand for.
 #[cfg(feature = "cli")]
 fn names() -> clap::builder::PossibleValuesParser {
-    let value = |info: &DatasetInfo| clap::builder::PossibleValue::new(info.name).help(info.about);
+    let value = |info: &DatasetInfo| {
+        clap::builder::PossibleValue::new(info.name)
+            .aliases(info.aliases)
+            .help(info.about)
+    };
     clap::builder::PossibleValuesParser::new(DATASETS.iter().map(value))
 }
 
@@ -157,20 +185,27 @@ mod tests {
     #[test]
     fn every_flag_stands_under_its_dataset_in_the_help() {
         let command = <Cli as clap::CommandFactory>::command();
+        let beginnings = [
+            ("random-", "Dataset: random"),
+            ("no-reranker", "Dataset: random-rerank"),
+            ("sharegpt-", "Dataset: sharegpt"),
+            ("custom-", "Dataset: custom"),
+            ("asr-", "Dataset: custom_audio"),
+        ];
         for argument in command.get_arguments() {
             let flag = argument.get_long().unwrap();
-            let dataset = DATASETS
+            let heading = beginnings
                 .iter()
-                .find(|info| flag.starts_with(&format!("{}-", info.name)));
-            let heading = dataset.map_or("Dataset".to_owned(), |info| {
-                format!("Dataset: {}", info.name)
-            });
-            assert_eq!(
-                argument.get_help_heading(),
-                Some(heading.as_str()),
-                "{flag}"
-            );
+                .find_map(|(start, heading)| flag.starts_with(start).then_some(*heading));
+            let heading = heading.unwrap_or("Dataset");
+            assert_eq!(argument.get_help_heading(), Some(heading), "{flag}");
         }
+    }
+
+    #[test]
+    fn an_alias_is_taken_on_the_command_line() {
+        let cli = Cli::try_parse_from(["test", "--dataset-name", "audio"]).unwrap();
+        assert_eq!(cli.options.dataset().unwrap().name(), "custom_audio");
     }
 
     #[test]

@@ -165,6 +165,13 @@ impl Tokenizer {
         processor.map_or(0, |p| p.added_tokens(false) as u32)
     }
 
+    /// How many special tokens a server adds to two texts that a model reads together, such as
+    /// a query and a document, as far as the `tokenizer.json` says.
+    pub fn specials_per_pair(&self) -> u32 {
+        let processor = self.inner.get_post_processor();
+        processor.map_or(0, |p| p.added_tokens(true) as u32)
+    }
+
     fn encoding(&self, text: &str) -> Result<tokenizers::Encoding, DatasetError> {
         self.inner
             .encode_fast(text, false)

@@ -1,9 +1,12 @@
 //! The datasets as a program that embeds them sees them.
 #![allow(clippy::unwrap_used, reason = "a failed helper fails its test")]
 
+mod batch;
 mod custom;
+mod custom_audio;
 mod options;
 mod random;
+mod rerank;
 mod sharegpt;
 mod tokenizer;
 

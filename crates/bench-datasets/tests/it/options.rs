@@ -1,6 +1,6 @@
 use bench_datasets::{DATASETS, DatasetOptions, Random};
 
-use crate::{builtin, text};
+use crate::{builtin, fixture, text};
 
 #[test]
 fn every_registered_name_selects_its_dataset() {
@@ -15,6 +15,34 @@ fn every_registered_name_selects_its_dataset() {
 }
 
 #[test]
+fn an_alias_selects_the_same_dataset() {
+    let options: DatasetOptions = serde_json::from_str(r#"{"dataset-name": "audio"}"#).unwrap();
+    assert_eq!(options.dataset().unwrap().name(), "custom_audio");
+}
+
+#[test]
+fn datasets_share_the_flags_they_have_in_common() {
+    let tokenizer = builtin();
+    let json = r#"{"dataset-name": "random-rerank", "random-input-len": 20,
+        "random-batch-size": 2, "no-reranker": true}"#;
+    let options: DatasetOptions = serde_json::from_str(json).unwrap();
+    let cx = options.context(Some(&tokenizer), 3, 0);
+    let made = options.dataset().unwrap().sample(&cx).unwrap();
+    // The query is one of the three texts and one of the two of each request.
+    assert_eq!(made.len(), 2);
+    assert_eq!(made[0].turns[0].prompt_tokens, Some(20 + 20));
+
+    let json = r#"{"dataset-name": "custom_audio", "custom-output-len": 9,
+        "asr-min-audio-len-sec": 0.4}"#;
+    let mut options: DatasetOptions = serde_json::from_str(json).unwrap();
+    options.dataset_path = Some(fixture("audio"));
+    let cx = options.context(None, 1, 0);
+    let made = options.dataset().unwrap().sample(&cx).unwrap();
+    assert_eq!(made[0].turns[0].max_output_tokens, 9);
+    assert_eq!(made[0].turns[0].prompt_tokens, None);
+}
+
+#[test]
 fn an_unknown_name_is_told_the_known_ones() {
     let options = DatasetOptions {
         dataset_name: "randon".to_owned(),
@@ -23,7 +51,8 @@ fn an_unknown_name_is_told_the_known_ones() {
     let message = options.dataset().err().unwrap().to_string();
     assert_eq!(
         message,
-        "no dataset is called `randon`; the datasets are random, sharegpt, custom"
+        "no dataset is called `randon`; the datasets are random, random-rerank, sharegpt, \
+         custom, custom_audio"
     );
 }
 

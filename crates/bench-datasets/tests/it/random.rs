@@ -12,6 +12,7 @@ fn random(input: u32, ratio: f64, prefix: u32) -> Random {
         random_output_len: 100,
         random_range_ratio: RangeRatio::new(ratio, ratio).unwrap(),
         random_prefix_len: prefix,
+        random_batch_size: 1,
     }
 }
 
