@@ -222,7 +222,8 @@ impl Choice<'_> {
     }
 }
 
-fn text_of<'t>(text: &'t Option<Text<'_>>) -> &'t str {
+/// The text, or nothing.
+pub(crate) fn text_of<'t>(text: &'t Option<Text<'_>>) -> &'t str {
     text.as_ref().map_or("", |text| &text.0)
 }
 

@@ -118,7 +118,7 @@ impl Decoder for ResponsesDecoder {
                 self.terminal(response.unwrap_or(&Response::default()), event.data, emit);
             }
             ("response.failed" | "response.cancelled", Some(response)) => {
-                self.verdict.failed(response.error(event.data), emit);
+                self.verdict.failed(&response.error(event.data), emit);
             }
             ("response.failed" | "response.cancelled", None) => {
                 self.verdict.failed(event.data, emit);
@@ -142,7 +142,7 @@ impl Decoder for ResponsesDecoder {
         let malformed = |source| BackendError::malformed(body, source);
         let response: Response<'_> = serde_json::from_slice(body).map_err(malformed)?;
         if response.is_failure() {
-            self.verdict.failed(response.error(body), emit);
+            self.verdict.failed(&response.error(body), emit);
             return Ok(());
         }
         self.verdict.model(response.model(), emit);
@@ -212,7 +212,7 @@ impl ResponsesDecoder {
         emit: &mut dyn FnMut(StreamEvent<'_>),
     ) {
         if response.is_failure() {
-            self.verdict.failed(response.error(data), emit);
+            self.verdict.failed(&response.error(data), emit);
             return;
         }
         self.verdict.reason(self.reason(response));

@@ -6,7 +6,7 @@ use bench_stream::SseEvent;
 use bench_types::{Failure, Finish, MarkKind, TokenSource};
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::openai_event::Text;
+use crate::openai_event::{Text, text_of};
 use crate::verdict::Verdict;
 use crate::{BackendError, BodyEnd, Decoder, StreamEvent};
 
@@ -128,7 +128,7 @@ impl Answer<'_> {
     }
 
     fn is_error(&self) -> bool {
-        let object = self.object.as_ref().is_some_and(|o| o.0 == "error");
+        let object = text_of(&self.object) == "error";
         let detail = self.detail.is_some() && self.results.is_none();
         self.error.is_some() || object || detail
     }

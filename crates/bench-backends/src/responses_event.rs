@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::openai_event::{Length, Text};
+use crate::openai_event::{Length, Text, text_of};
 
 /// An event; every key may be missing or null.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -28,7 +28,7 @@ pub(crate) struct Event<'a> {
 impl<'a> Event<'a> {
     /// The type, or nothing.
     pub(crate) fn kind(&self) -> &str {
-        self.kind.as_ref().map_or("", |kind| &kind.0)
+        text_of(&self.kind)
     }
 
     /// The text it adds; only deltas of some kinds are texts.
@@ -52,7 +52,7 @@ impl<'a> Event<'a> {
 
     /// Whether it reports an error in one of the general shapes.
     pub(crate) fn is_error(&self) -> bool {
-        let object = self.object.as_ref().is_some_and(|o| o.0 == "error");
+        let object = text_of(&self.object) == "error";
         let bare = self.kind.is_none() && (self.error.is_some() || self.detail.is_some());
         self.kind() == "error" || object || bare
     }
@@ -115,18 +115,26 @@ impl<'a> Response<'a> {
 
     /// Whether it failed or was cancelled, or is no response but an error.
     pub(crate) fn is_failure(&self) -> bool {
-        let status = self.status.as_ref().map_or("", |status| &status.0);
-        let object = self.object.as_ref().is_some_and(|o| o.0 == "error");
+        let status = text_of(&self.status);
+        let object = text_of(&self.object) == "error";
         let bare = self.detail.is_some() && self.output.is_none();
         self.error.is_some() || object || bare || matches!(status, "failed" | "cancelled")
     }
 
-    /// The JSON that tells what went wrong: its `error`, or else all of `json`.
-    pub(crate) fn error<'j>(&self, json: &'j [u8]) -> &'j [u8]
+    /// What tells why it failed: its `error`, its status or, if it is no response, all of
+    /// `json`.
+    pub(crate) fn error<'j>(&self, json: &'j [u8]) -> Cow<'j, [u8]>
     where
         'a: 'j,
     {
-        self.error.map_or(json, |error| error.get().as_bytes())
+        match (self.error, &self.status) {
+            (Some(error), _) => Cow::Borrowed(error.get().as_bytes()),
+            (None, Some(status)) => {
+                let text = format!("the server gave up (status `{}`)", status.0);
+                Cow::Owned(text.into_bytes())
+            }
+            (None, None) => Cow::Borrowed(json),
+        }
     }
 
     /// Why it is incomplete, if it is.
