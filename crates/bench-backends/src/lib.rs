@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backend;
+mod deepspeed_mii;
 mod embeddings;
 mod error;
 mod error_body;
@@ -11,16 +12,22 @@ mod openai_event;
 mod openai_responses;
 mod openai_wire;
 mod parameters;
+mod pieces;
 mod pool_wire;
 mod registry;
 mod repeat;
 mod request;
 mod responses_event;
+mod sglang;
+mod sglang_event;
+mod tgi;
+mod trtllm;
 mod verdict;
 mod vllm_rerank;
 
 pub use backend::{Backend, BodyEnd, Decoder, StreamEvent};
 pub use embeddings::Embeddings;
+pub use deepspeed_mii::DeepSpeedMii;
 pub use error::BackendError;
 pub use error_body::error_message;
 pub use openai_chat::OpenAiChat;
@@ -28,4 +35,7 @@ pub use openai_completions::OpenAiCompletions;
 pub use openai_responses::OpenAiResponses;
 pub use registry::{BACKENDS, backend};
 pub use request::Request;
+pub use sglang::SgLang;
+pub use tgi::Tgi;
+pub use trtllm::TrtLlm;
 pub use vllm_rerank::VllmRerank;

@@ -1,7 +1,8 @@
 use strsim::levenshtein;
 
 use crate::{
-    Backend, BackendError, Embeddings, OpenAiChat, OpenAiCompletions, OpenAiResponses, VllmRerank,
+    Backend, BackendError, DeepSpeedMii, Embeddings, OpenAiChat, OpenAiCompletions,
+    OpenAiResponses, SgLang, Tgi, TrtLlm, VllmRerank,
 };
 
 /// The backends there are. A new one is one line here.
@@ -16,6 +17,10 @@ pub const BACKENDS: &[&dyn Backend] = &[
     &OpenAiChat::TRTLLM,
     &OpenAiChat::TGI,
     &OpenAiChat::LLAMA_CPP,
+    &SgLang,
+    &Tgi,
+    &TrtLlm,
+    &DeepSpeedMii,
     &OpenAiResponses,
     &Embeddings::OPENAI,
     &Embeddings::SGLANG,
