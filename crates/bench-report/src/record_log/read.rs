@@ -48,7 +48,7 @@ impl RecordLog {
         };
         let mut seen = HashMap::new();
         while lines.next()? {
-            let line = match serde_json::from_slice(&lines.bytes) {
+            let line = match serde_json::from_slice(lines.text()) {
                 Ok(line) => line,
                 Err(_) if lines.is_torn() => {
                     log.dropped = Some(Torn {
@@ -120,13 +120,18 @@ impl<R: BufRead> Lines<'_, R> {
         Ok(read > 0)
     }
 
+    /// The line without its line feed.
+    fn text(&self) -> &[u8] {
+        self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes)
+    }
+
     /// Whether the line has no end.
     fn is_torn(&self) -> bool {
         self.bytes.last() != Some(&b'\n')
     }
 
     fn header(&self) -> Result<Header, ReportError> {
-        let version: Version = match serde_json::from_slice(&self.bytes) {
+        let version: Version = match serde_json::from_slice(self.text()) {
             Ok(version) => version,
             Err(_) if self.is_torn() && self.begins_as_a_log() => {
                 return Err(ReportError::LogCutShort { path: self.path() });
@@ -140,7 +145,7 @@ impl<R: BufRead> Lines<'_, R> {
                 version,
             });
         }
-        serde_json::from_slice(&self.bytes).map_err(|error| self.damaged(plain(&error)))
+        serde_json::from_slice(self.text()).map_err(|error| self.damaged(plain(&error)))
     }
 
     fn begins_as_a_log(&self) -> bool {

@@ -3,4 +3,5 @@
 mod console;
 mod destination;
 mod make;
+mod record_log;
 mod vllm_json;
