@@ -1,13 +1,14 @@
+use std::error::Error;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bench_types::Nanos;
 use bytes::Bytes;
-use http::header::HOST;
 use http::{HeaderMap, StatusCode};
 
 use crate::codec::{Codec, Piece};
+use crate::explain::{self, tls_error};
 use crate::pool::OpenGuard;
 use crate::stamp::{Arrival, WorkerClock};
 use crate::wire::{Received, Wire};
@@ -63,12 +64,13 @@ pub struct Connection {
 impl Connection {
     pub(crate) fn new(
         wire: Wire,
+        codec: Codec,
         target: Rc<Target>,
         clock: WorkerClock,
         counted: OpenGuard,
-    ) -> Result<Connection, hyper::Error> {
-        Ok(Connection {
-            codec: Codec::new()?,
+    ) -> Connection {
+        Connection {
+            codec,
             wire,
             target,
             clock,
@@ -79,7 +81,7 @@ impl Connection {
             broken: None,
             eof: false,
             _counted: counted,
-        })
+        }
     }
 
     /// Encodes `request`, down to the last byte that will go over the socket, without sending
@@ -88,17 +90,7 @@ impl Connection {
     /// # Errors
     /// If the path cannot be part of a request or TLS refuses to encrypt.
     pub fn encode(&mut self, mut request: http::Request<Bytes>) -> Result<(), HttpError> {
-        let path = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |path| path.as_str());
-        *request.uri_mut() = self
-            .target
-            .path(path)
-            .parse()
-            .map_err(|error| HttpError::Request(format!("path {path}: {error}")))?;
-        let host = || self.target.host.clone();
-        request.headers_mut().entry(HOST).or_insert_with(host);
+        self.target.address(&mut request)?;
         self.written = 0;
         self.head_seen = false;
         self.out = self.codec.encode(request);
@@ -145,12 +137,14 @@ impl Connection {
                 }
                 Ok(Some(Piece::End)) => {
                     let at = self.last;
+                    self.answer();
                     return Poll::Ready(Ok(Event::End { at }));
                 }
                 Ok(None) if self.eof => return Poll::Ready(Err(self.cut())),
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Err(self.broken_off(&error))),
             }
+            self.queue();
             // As long as the socket takes more; its last answer leaves a waker behind.
             while self.written < self.out.len() && self.wire.poll_writable(cx).is_ready() {
                 self.write();
@@ -159,10 +153,12 @@ impl Connection {
             match ready!(received) {
                 Ok(Received::Data(arrival)) => self.last = arrival,
                 Ok(Received::Eof) => self.hang_up(None),
-                Err(error) if is_tls(&error) => {
-                    return Poll::Ready(Err(TransferError::Tls(error.to_string())));
-                }
-                Err(error) => self.hang_up(Some(error)),
+                Err(error) => match tls_error(&error) {
+                    Some(error) => {
+                        return Poll::Ready(Err(TransferError::Tls(explain::session(error))));
+                    }
+                    None => self.hang_up(Some(error)),
+                },
             }
         }
     }
@@ -171,13 +167,44 @@ impl Connection {
     /// side asked to close, and the server has not closed it since. Looks at the socket, so
     /// that a connection that went stale in the pool is found before anything is written.
     pub fn is_reusable(&mut self) -> bool {
-        self.codec.is_reusable() && self.is_quiet()
+        self.out.is_empty() && self.is_quiet() && self.codec.is_reusable()
     }
 
     /// Whether the server has neither closed the connection nor said anything on it that was
     /// not asked for. For a request that was encoded a while ago and is to be started now.
-    pub fn is_quiet(&self) -> bool {
-        !self.eof && self.broken.is_none() && self.wire.is_quiet()
+    /// What TLS and HTTP/2 send of their own accord is read and answered.
+    pub fn is_quiet(&mut self) -> bool {
+        !self.eof && self.broken.is_none() && (self.wire.is_quiet() || self.absorb())
+    }
+
+    fn absorb(&mut self) -> bool {
+        let connected = self.wire.absorb(&mut self.codec.feed());
+        let in_order = matches!(connected, Ok(true)) && self.codec.absorb();
+        // Behind a request that is still to be started, the answer waits for it.
+        if self.out.is_empty() {
+            self.answer();
+        } else {
+            self.queue();
+        }
+        in_order && self.broken.is_none()
+    }
+
+    /// Sends what the protocol has to say besides the request.
+    fn answer(&mut self) {
+        self.queue();
+        self.write();
+    }
+
+    /// Appends to the outgoing bytes what the protocol has to say besides the request.
+    fn queue(&mut self) {
+        let Some(mut bytes) = self.codec.output() else {
+            return;
+        };
+        match self.wire.seal(&mut bytes) {
+            Ok(()) if self.out.is_empty() => self.out = bytes,
+            Ok(()) => self.out.append(&mut bytes),
+            Err(error) => self.broken = Some(error),
+        }
     }
 
     fn write(&mut self) {
@@ -217,21 +244,35 @@ impl Connection {
     }
 
     fn broken_off(&mut self, error: &hyper::Error) -> TransferError {
-        if self.eof && !error.is_parse() {
+        let causes = || std::iter::successors(Some(error as &dyn Error), |&error| error.source());
+        let text = || {
+            let texts: Vec<String> = causes().map(ToString::to_string).collect();
+            texts.join(": ")
+        };
+        let h2 = causes().find_map(|cause| cause.downcast_ref::<h2::Error>());
+        if let Some(reset) = h2.filter(|error| error.is_remote()) {
+            let text = match reset.reason() {
+                Some(reason) => format!("{reset} ({reason:?})"),
+                None => reset.to_string(),
+            };
+            return if self.head_seen {
+                TransferError::Cut(Some(io::Error::other(text)))
+            } else {
+                TransferError::Reset(text)
+            };
+        }
+        if h2.is_some_and(h2::Error::is_io) || self.eof && !error.is_parse() {
             return self.cut();
         }
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(inner) = source {
-            text = format!("{text}: {inner}");
-            source = inner.source();
+        if error.is_canceled() {
+            self.broken.get_or_insert_with(|| io::Error::other(text()));
+            return self.cut();
         }
-        TransferError::Malformed(text)
+        if !self.head_seen && self.codec.was_fed_tls() {
+            return TransferError::Malformed(
+                "the server speaks TLS there; write https:// in place of http://".to_owned(),
+            );
+        }
+        TransferError::Malformed(text())
     }
-}
-
-fn is_tls(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<rustls::Error>())
 }

@@ -2,6 +2,8 @@ use std::io;
 
 use bench_types::{Failure, TimeoutPhase};
 
+use crate::explain;
+
 /// Why a target cannot be used at all; the run cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,6 +43,17 @@ pub enum HttpError {
         /// What is wrong with it, and the cure.
         reason: String,
     },
+    /// The proxy that leads to the target cannot be used.
+    #[error(
+        "cannot use the proxy {proxy}: {reason}; write it like http://proxy:3128 or \
+         http://user:password@proxy:3128, or list the target as one to reach without it"
+    )]
+    Proxy {
+        /// The proxy, without name and password.
+        proxy: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A request that HTTP cannot express, such as a header with a line break.
     #[error("the request cannot be encoded: {0}")]
     Request(String),
@@ -59,12 +72,30 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The TLS handshake failed.
-    #[error("TLS handshake with {host} failed: {source}{}", tls_cure(source))]
+    #[error("{}", explain::handshake(host, source))]
     Tls {
-        /// Name the certificate was checked against.
+        /// The server.
         host: String,
         /// What rustls or the socket says.
         source: io::Error,
+    },
+    /// HTTP/2 was asked for, and the server does not speak it.
+    #[error("{host} does not speak HTTP/2: {reason}; leave out --http2 to speak HTTP/1.1")]
+    NoHttp2 {
+        /// The server.
+        host: String,
+        /// How that was found out.
+        reason: String,
+    },
+    /// The proxy does not let us through.
+    #[error("the proxy {proxy} does not lead to {to}: {reason}")]
+    Proxy {
+        /// The proxy, without name and password.
+        proxy: String,
+        /// Where to.
+        to: String,
+        /// What it answered, and the cure.
+        reason: String,
     },
     /// The limit of [`crate::PoolOptions::connect_timeout`] passed.
     #[error("connecting to {address} took longer than {seconds} s")]
@@ -76,20 +107,13 @@ pub enum ConnectError {
     },
 }
 
-fn tls_cure(source: &io::Error) -> &'static str {
-    match source.get_ref().and_then(|inner| inner.downcast_ref()) {
-        Some(rustls::Error::InvalidCertificate(_)) => {
-            " (trust its issuer with --ca-cert FILE, or skip the check with --insecure)"
-        }
-        _ => "",
-    }
-}
-
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Failure {
         match &error {
             ConnectError::Socket { .. } => Failure::Connect(error.to_string()),
             ConnectError::Tls { .. } => Failure::Tls(error.to_string()),
+            ConnectError::NoHttp2 { .. } => Failure::Protocol(error.to_string()),
+            ConnectError::Proxy { .. } => Failure::Connect(error.to_string()),
             ConnectError::Timeout { .. } => Failure::Timeout(TimeoutPhase::Connect),
         }
     }
@@ -102,7 +126,10 @@ pub enum TransferError {
     /// The connection ended before the response began.
     #[error("the connection was closed before a response came{}", cause(.0))]
     NoResponse(Option<io::Error>),
-    /// The connection ended inside the response.
+    /// The server gave up the request, or the connection with it, before the response began.
+    #[error("the server gave up the request before a response came: {0}")]
+    Reset(String),
+    /// The connection, or the response alone, ended inside the response.
     #[error("the connection was closed inside the response{}", cause(.0))]
     Cut(Option<io::Error>),
     /// What came is not HTTP.
@@ -123,7 +150,9 @@ fn cause(error: &Option<io::Error>) -> String {
 impl From<TransferError> for Failure {
     fn from(error: TransferError) -> Failure {
         match &error {
-            TransferError::NoResponse(_) => Failure::Connect(error.to_string()),
+            TransferError::NoResponse(_) | TransferError::Reset(_) => {
+                Failure::Connect(error.to_string())
+            }
             TransferError::Cut(_) => Failure::Truncated(error.to_string()),
             TransferError::Malformed(_) => Failure::Protocol(error.to_string()),
             TransferError::Tls(_) => Failure::Tls(error.to_string()),

@@ -2,7 +2,9 @@
 
 mod codec;
 mod connection;
+mod dial;
 mod error;
+mod explain;
 mod fetch;
 mod pool;
 mod proxy;

@@ -1,13 +1,8 @@
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustls::ClientConnection;
-use tokio::net::{TcpStream, UnixStream};
-
-use crate::target::Address;
-use crate::wire::{Socket, Wire};
+use crate::dial::dial;
 use crate::{ConnectError, Connection, Target, WorkerClock};
 
 /// How connections are opened and kept.
@@ -124,10 +119,11 @@ impl Pool {
     /// Opens a connection.
     ///
     /// # Errors
-    /// If no address answers, TLS fails or the time limit passes.
+    /// If no address answers, the proxy refuses, TLS fails, the server does not speak
+    /// HTTP/2 as asked, or the time limit passes.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
         let limit = self.options.connect_timeout;
-        match tokio::time::timeout(limit, self.dial()).await {
+        match tokio::time::timeout(limit, self.open()).await {
             Ok(connected) => connected,
             Err(_) => Err(ConnectError::Timeout {
                 address: self.target.describe(),
@@ -136,37 +132,16 @@ impl Pool {
         }
     }
 
-    async fn dial(&self) -> Result<Connection, ConnectError> {
-        let failed = |source: io::Error| ConnectError::Socket {
-            address: self.target.describe(),
-            source,
-        };
-        let socket = match &self.target.address {
-            Address::Tcp(addresses) => {
-                let stream = TcpStream::connect(addresses.as_slice())
-                    .await
-                    .map_err(failed)?;
-                stream.set_nodelay(true).map_err(failed)?;
-                Socket::Tcp(stream)
-            }
-            Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await.map_err(failed)?),
-        };
-        let tls_failed = |source: io::Error| ConnectError::Tls {
-            host: self.target.url().to_owned(),
-            source,
-        };
-        let tls = match &self.target.tls {
-            Some((config, name)) => {
-                let session = ClientConnection::new(config.clone(), name.clone())
-                    .map_err(|error| tls_failed(io::Error::other(error)))?;
-                Some(Box::new(session))
-            }
-            None => None,
-        };
-        let mut wire = Wire::new(socket, tls);
-        wire.handshake().await.map_err(tls_failed)?;
+    async fn open(&self) -> Result<Connection, ConnectError> {
+        let (wire, codec) = dial(&self.target).await?;
         let guard = OpenGuard::new(&self.open);
-        Connection::new(wire, Rc::clone(&self.target), self.clock.clone(), guard)
-            .map_err(|error| failed(io::Error::other(error)))
+        let target = Rc::clone(&self.target);
+        Ok(Connection::new(
+            wire,
+            codec,
+            target,
+            self.clock.clone(),
+            guard,
+        ))
     }
 }

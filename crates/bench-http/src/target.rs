@@ -1,11 +1,16 @@
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use bytes::Bytes;
+use http::header::{CONNECTION, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE};
+use http::uri::{Authority, Uri};
+use http::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use crate::proxy::{Proxy, Tunnel};
 use crate::stamp::Awake;
 use crate::{HttpError, ProxyOptions, TlsOptions, tls};
 
@@ -25,9 +30,11 @@ pub enum Scheme {
 pub struct TargetOptions {
     /// How servers are authenticated, and the client to them.
     pub tls: TlsOptions,
-    /// Speak HTTP/2: as agreed upon under TLS, without asking first on plain sockets.
+    /// Speak HTTP/2, one request at a time on each connection: as agreed upon in the handshake
+    /// of TLS, and on plain sockets without asking first.
     pub http2: bool,
-    /// The proxies to go through.
+    /// The proxies to go through. Loopback addresses and unix sockets are always reached
+    /// directly.
     pub proxy: ProxyOptions,
 }
 
@@ -37,8 +44,14 @@ pub struct Target {
     url: String,
     scheme: Scheme,
     pub(crate) address: Address,
-    pub(crate) host: HeaderValue,
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub(crate) http2: bool,
+    /// How to get through a proxy that is not to see the requests.
+    pub(crate) tunnel: Option<Tunnel>,
+    /// The proxy that is handed the requests.
+    forwarder: Option<Proxy>,
+    authority: Authority,
+    host: HeaderValue,
     prefix: String,
     /// Holds the kernel's receive stamps on for as long as anyone uses the target.
     _awake: Option<Arc<Awake>>,
@@ -55,71 +68,94 @@ impl Target {
     /// `unix:///path/of.sock`.
     ///
     /// # Errors
-    /// If the URL cannot be parsed, its host has no address, or the certificates to trust
-    /// cannot be loaded.
+    /// If the URL cannot be parsed, its host (or the proxy's) has no address, or certificates,
+    /// keys or the proxy cannot be used.
     pub async fn resolve(url: &str, options: &TargetOptions) -> Result<Target, HttpError> {
         let bad = |reason: &str| HttpError::Url {
             url: url.to_owned(),
             reason: reason.to_owned(),
         };
         if let Some(path) = url.strip_prefix("unix://") {
-            if !path.starts_with('/') {
-                return Err(bad("the path of the socket must be absolute"));
-            }
-            return Ok(Target {
-                url: url.to_owned(),
-                scheme: Scheme::Unix,
-                address: Address::Unix(PathBuf::from(path)),
-                host: HeaderValue::from_static("localhost"),
-                tls: None,
-                prefix: String::new(),
-                _awake: None,
-            });
+            return Target::unix(url, path, options.http2);
         }
-        let uri: http::Uri = url
-            .parse()
-            .map_err(|error: http::uri::InvalidUri| bad(&error.to_string()))?;
-        let (scheme, default_port) = match uri.scheme_str() {
-            Some("http") => (Scheme::Http, 80),
-            Some("https") => (Scheme::Https, 443),
-            Some(other) => return Err(bad(&format!("unknown scheme `{other}`"))),
-            None => return Err(bad("the scheme is missing")),
-        };
-        let authority = uri.authority().ok_or_else(|| bad("the host is missing"))?;
-        if authority.as_str().contains('@') {
-            return Err(bad(
-                "credentials in the URL are not supported, use --header",
-            ));
-        }
-        if uri.query().is_some() {
-            return Err(bad("it has a query part"));
-        }
+        let (uri, scheme) = parse(url).map_err(|reason| bad(&reason))?;
+        let authority = uri
+            .authority()
+            .ok_or_else(|| bad("the host is missing"))?
+            .clone();
         let host = authority.host().trim_matches(['[', ']']);
-        let port = authority.port_u16().unwrap_or(default_port);
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|source| HttpError::Resolve {
-                host: host.to_owned(),
-                source,
-            })?
-            .collect();
+        let port = authority.port_u16().unwrap_or(match scheme {
+            Scheme::Https => 443,
+            Scheme::Http | Scheme::Unix => 80,
+        });
+        let proxy = options.proxy.choose(&uri)?;
+        let addresses = match &proxy {
+            None => lookup(host, port)
+                .await
+                .map_err(|source| HttpError::Resolve {
+                    host: host.to_owned(),
+                    source,
+                })?,
+            Some(proxy) => {
+                lookup(&proxy.host, proxy.port)
+                    .await
+                    .map_err(|error| HttpError::Proxy {
+                        proxy: proxy.url.clone(),
+                        reason: format!("cannot resolve its host `{}`: {error}", proxy.host),
+                    })?
+            }
+        };
         let tls = match scheme {
             Scheme::Https => {
                 let name = ServerName::try_from(host.to_owned())
                     .map_err(|_| bad("the host is not a valid TLS server name"))?;
-                Some((tls::config(&options.tls)?, name))
+                Some((tls::config(&options.tls, options.http2)?, name))
             }
             Scheme::Http | Scheme::Unix => None,
+        };
+        // A forwarding proxy does not speak HTTP/2 without TLS.
+        let (tunnel, forwarder) = match proxy {
+            Some(proxy) if tls.is_some() || options.http2 => {
+                let to = format!("{}:{port}", authority.host());
+                (Some(Tunnel { proxy, to }), None)
+            }
+            proxy => (None, proxy),
         };
         Ok(Target {
             url: url.trim_end_matches('/').to_owned(),
             scheme,
             address: Address::Tcp(addresses),
+            tls,
+            http2: options.http2,
+            tunnel,
+            forwarder,
             host: HeaderValue::from_str(authority.as_str())
                 .map_err(|error| bad(&error.to_string()))?,
-            tls,
+            authority,
             prefix: uri.path().trim_end_matches('/').to_owned(),
             _awake: Awake::new().map(Arc::new),
+        })
+    }
+
+    fn unix(url: &str, path: &str, http2: bool) -> Result<Target, HttpError> {
+        if !path.starts_with('/') {
+            return Err(HttpError::Url {
+                url: url.to_owned(),
+                reason: "the path of the socket must be absolute".to_owned(),
+            });
+        }
+        Ok(Target {
+            url: url.to_owned(),
+            scheme: Scheme::Unix,
+            address: Address::Unix(PathBuf::from(path)),
+            tls: None,
+            http2,
+            tunnel: None,
+            forwarder: None,
+            authority: Authority::from_static("localhost"),
+            host: HeaderValue::from_static("localhost"),
+            prefix: String::new(),
+            _awake: None,
         })
     }
 
@@ -138,13 +174,95 @@ impl Target {
         format!("{}{path}", self.prefix)
     }
 
+    /// Gives `request` the URL and the headers that it has to have on the way to this target.
+    pub(crate) fn address(&self, request: &mut http::Request<Bytes>) -> Result<(), HttpError> {
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
+        let path = self.path(path);
+        let headers = request.headers_mut();
+        let uri = if self.http2 {
+            for name in OF_HTTP_1 {
+                headers.remove(name);
+            }
+            let host = headers.remove(HOST);
+            let asked = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+            self.absolute(asked.unwrap_or_else(|| self.authority.clone()), &path)
+        } else {
+            headers.entry(HOST).or_insert_with(|| self.host.clone());
+            match &self.forwarder {
+                Some(proxy) => {
+                    if let Some(value) = &proxy.authorization {
+                        headers.insert(PROXY_AUTHORIZATION, value.clone());
+                    }
+                    self.absolute(self.authority.clone(), &path)
+                }
+                None => path.parse().map_err(http::Error::from),
+            }
+        };
+        *request.uri_mut() =
+            uri.map_err(|error| HttpError::Request(format!("path {path}: {error}")))?;
+        Ok(())
+    }
+
+    fn absolute(&self, authority: Authority, path: &str) -> Result<Uri, http::Error> {
+        let scheme = match self.scheme {
+            Scheme::Https => "https",
+            Scheme::Http | Scheme::Unix => "http",
+        };
+        Uri::builder()
+            .scheme(scheme)
+            .authority(authority)
+            .path_and_query(path)
+            .build()
+    }
+
     pub(crate) fn describe(&self) -> String {
-        match &self.address {
-            Address::Tcp(addresses) => match addresses.first() {
-                Some(first) => format!("{} ({first})", self.url),
-                None => self.url.clone(),
-            },
-            Address::Unix(path) => path.display().to_string(),
+        let addresses = match &self.address {
+            Address::Tcp(addresses) => addresses,
+            Address::Unix(path) => return path.display().to_string(),
+        };
+        let proxy = self.tunnel.as_ref().map(|tunnel| &tunnel.proxy);
+        let via = match proxy.or(self.forwarder.as_ref()) {
+            Some(proxy) => format!(" through the proxy {}", proxy.url),
+            None => String::new(),
+        };
+        match addresses.first() {
+            Some(first) => format!("{}{via} ({first})", self.url),
+            None => format!("{}{via}", self.url),
         }
     }
+}
+
+/// Headers that HTTP/2 has no use for and forbids.
+const OF_HTTP_1: [HeaderName; 5] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+fn parse(url: &str) -> Result<(Uri, Scheme), String> {
+    let uri: Uri = url
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| error.to_string())?;
+    let scheme = match uri.scheme_str() {
+        Some("http") => Scheme::Http,
+        Some("https") => Scheme::Https,
+        Some(other) => return Err(format!("unknown scheme `{other}`")),
+        None => return Err("the scheme is missing".to_owned()),
+    };
+    if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
+        return Err("credentials in the URL are not supported, use --header".to_owned());
+    }
+    if uri.query().is_some() {
+        return Err("it has a query part".to_owned());
+    }
+    Ok((uri, scheme))
+}
+
+async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }

@@ -24,7 +24,7 @@ pub struct TlsOptions {
 
 /// The TLS configuration of a run. Certificates are checked against the system's store
 /// unless `options` say otherwise.
-pub(crate) fn config(options: &TlsOptions) -> Result<Arc<ClientConfig>, HttpError> {
+pub(crate) fn config(options: &TlsOptions, http2: bool) -> Result<Arc<ClientConfig>, HttpError> {
     let provider = Arc::new(ring::default_provider());
     let broken = |reason: String| HttpError::Certificates {
         path: "the TLS library".into(),
@@ -40,12 +40,15 @@ pub(crate) fn config(options: &TlsOptions) -> Result<Arc<ClientConfig>, HttpErro
     } else {
         builder.with_root_certificates(roots(options)?)
     };
-    let config = match identity(options)? {
+    let mut config = match identity(options)? {
         None => builder.with_no_client_auth(),
         Some(Identity { path, chain, key }) => builder
             .with_client_auth_cert(chain, key)
             .map_err(|error| unusable(&path, &format!("{error}; do the two belong together?")))?,
     };
+    if http2 {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
     Ok(Arc::new(config))
 }
 

@@ -157,12 +157,34 @@ impl Wire {
         }
     }
 
-    /// Performs the TLS handshake, if there is TLS.
-    pub(crate) async fn handshake(&mut self) -> io::Result<()> {
-        loop {
-            let Some(tls) = &mut self.tls else {
-                return Ok(());
-            };
+    /// Reads what has come in without waiting for more, appends the (decrypted) bytes to
+    /// `sink`, and returns whether the other side is still there. Stamps nothing: the bytes
+    /// belong to no response.
+    pub(crate) fn absorb(&mut self, sink: &mut Vec<u8>) -> io::Result<bool> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            loop {
+                let reading = match &self.socket {
+                    Socket::Tcp(stream) => receive_into(stream, scratch),
+                    Socket::Unix(stream) => receive_into(stream, scratch),
+                };
+                let read = match reading {
+                    Ok((read, ..)) => read,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                    Err(error) => return Err(error),
+                };
+                if read == 0 || self.take_in(&scratch.buffer[..read], sink)? {
+                    return Ok(false);
+                }
+            }
+        })
+    }
+
+    /// Performs the TLS handshake, if there is TLS; `early` has been received already. Returns
+    /// what the server said behind it.
+    pub(crate) async fn handshake(&mut self, early: &[u8]) -> io::Result<Vec<u8>> {
+        let mut plain = Vec::new();
+        self.take_in(early, &mut plain)?;
+        while let Some(tls) = &mut self.tls {
             let mut out = Vec::new();
             while tls.wants_write() {
                 tls.write_tls(&mut out)?;
@@ -172,30 +194,44 @@ impl Wire {
                 continue;
             }
             if !tls.is_handshaking() {
-                return Ok(());
+                break;
             }
-            let scratch = &mut Scratch::new(16 * 1024);
-            let (read, _) = std::future::poll_fn(|cx| self.poll_receive(cx, scratch)).await?;
-            if read == 0 {
+            if !self.receive(&mut plain).await? {
                 return Err(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
                     "the server closed the connection during the handshake",
                 ));
             }
-            if let Some(tls) = &mut self.tls {
-                let mut early = Vec::new();
-                open(tls, &scratch.buffer[..read], &mut early)?;
-                if !early.is_empty() {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        "the server sent data before it was asked anything",
-                    ));
-                }
+        }
+        Ok(plain)
+    }
+
+    /// The protocol agreed upon in the TLS handshake.
+    pub(crate) fn protocol(&self) -> Option<&[u8]> {
+        self.tls.as_ref().and_then(|tls| tls.alpn_protocol())
+    }
+
+    /// Reads once while connecting, without a stamp, and appends the (decrypted) bytes to
+    /// `sink`. Returns whether the other side is still there.
+    pub(crate) async fn receive(&mut self, sink: &mut Vec<u8>) -> io::Result<bool> {
+        let scratch = &mut Scratch::new(16 * 1024);
+        let (read, _) = std::future::poll_fn(|cx| self.poll_receive(cx, scratch)).await?;
+        Ok(read > 0 && !self.take_in(&scratch.buffer[..read], sink)?)
+    }
+
+    /// Appends what `bytes` decrypt to. Returns whether the peer has closed the TLS session.
+    fn take_in(&mut self, bytes: &[u8], sink: &mut Vec<u8>) -> io::Result<bool> {
+        match &mut self.tls {
+            Some(tls) => open(tls, bytes, sink),
+            None => {
+                sink.extend_from_slice(bytes);
+                Ok(false)
             }
         }
     }
 
-    async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Writes all of `bytes`.
+    pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.try_write(bytes) {
                 Ok(written) => bytes = &bytes[written..],

@@ -4,26 +4,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bench_http::{
-    ConnectError, Connection, Event, FetchError, HttpError, PoolOptions, Target, TargetOptions,
-    TransferError, fetch,
+    ConnectError, Event, FetchError, HttpError, PoolOptions, Target, TargetOptions, fetch,
 };
 use bench_types::{Failure, FailureClass};
 
-use crate::server::{CHUNKED, answer, chunk, listen, pool, pool_with, post, read_request};
-
-/// The pieces of a body up to its end.
-async fn body(connection: &mut Connection) -> Result<Vec<String>, TransferError> {
-    let mut pieces = Vec::new();
-    loop {
-        match connection.event().await? {
-            Event::Head(head) => assert!(head.status.is_success()),
-            Event::Data { bytes, .. } => {
-                pieces.push(String::from_utf8(bytes.to_vec()).expect("text"));
-            }
-            Event::End { .. } => return Ok(pieces),
-        }
-    }
-}
+use crate::server::{CHUNKED, answer, body, chunk, listen, pool, pool_with, post, read_request};
 
 #[tokio::test]
 async fn chunks_of_one_read_come_apart_with_the_same_stamp() {

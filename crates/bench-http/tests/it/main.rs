@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod exchange;
+mod frames;
+mod http2;
 mod server;
 mod tls;

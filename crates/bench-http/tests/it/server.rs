@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 
-use bench_http::{Connection, Pool, PoolOptions, Target, TargetOptions, WorkerClock};
+use bench_http::{
+    Connection, Event, Pool, PoolOptions, Target, TargetOptions, TransferError, WorkerClock,
+};
 use bench_stream::Clock;
 
 /// Listens on a free port and hands the accepted connections, one after the other, to
@@ -14,7 +16,10 @@ pub(crate) fn listen(mut serve: impl FnMut(TcpStream) + Send + 'static) -> Strin
     let address = listener.local_addr().expect("bound");
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            serve(stream.expect("accepted"));
+            let stream = stream.expect("accepted");
+            // What is written is to be on its way when the write returns.
+            stream.set_nodelay(true).expect("a TCP socket");
+            serve(stream);
         }
     });
     format!("http://{address}")
@@ -74,4 +79,18 @@ pub(crate) fn post(connection: &mut Connection, body: &str) {
         .expect("a request");
     connection.encode(request).expect("encodable");
     connection.start();
+}
+
+/// The pieces of a body up to its end.
+pub(crate) async fn body(connection: &mut Connection) -> Result<Vec<String>, TransferError> {
+    let mut pieces = Vec::new();
+    loop {
+        match connection.event().await? {
+            Event::Head(head) => assert!(head.status.is_success()),
+            Event::Data { bytes, .. } => {
+                pieces.push(String::from_utf8(bytes.to_vec()).expect("text"));
+            }
+            Event::End { .. } => return Ok(pieces),
+        }
+    }
 }
