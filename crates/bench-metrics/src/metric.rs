@@ -123,7 +123,7 @@ pub const METRICS: &[&Metric] = &[
     &Metric {
         name: "closed",
         label: "Closed",
-        title: "Time to End of Stream",
+        title: "Time to End of Response",
         unit: Unit::Millis,
         per_request: true,
         whole: true,

@@ -3,7 +3,7 @@ mod names;
 
 use std::fmt::Write as _;
 
-use bench_metrics::{Convention, Distribution, Goodput, Metric, SelfAudit};
+use bench_metrics::{Convention, Distribution, Goodput, Metric};
 use bench_types::{LagSummary, ReceiveClock};
 
 use crate::{Report, Statistic, VllmResult};
@@ -23,7 +23,7 @@ pub fn console(report: &Report) -> String {
     breakdown::servers(&mut page, &report.per_server);
     breakdown::models(&mut page, &report.per_model);
     failures(&mut page, report);
-    self_audit(&mut page, &report.audit);
+    self_audit(&mut page, report);
     for warning in &report.warnings {
         page.line(format_args!("Warning: {warning}"));
     }
@@ -272,7 +272,8 @@ fn failures(page: &mut Page, report: &Report) {
     }
 }
 
-fn self_audit(page: &mut Page, audit: &SelfAudit) {
+fn self_audit(page: &mut Page, report: &Report) {
+    let audit = &report.audit;
     page.heading("Self-audit of the Client");
     page.row(
         "Client limited:",
@@ -300,7 +301,9 @@ fn self_audit(page: &mut Page, audit: &SelfAudit) {
     lag("Late by the client p50/p99/max (ms):", &audit.own_lateness);
     lag("Read lag p50/p99/max (ms):", &audit.read_lag);
     let share = |share: f64| format!("{:.1} %", share * 100.0);
-    page.row("Reads with several chunks:", share(audit.merged_share));
+    if report.setup.has_streams() {
+        page.row("Reads with several chunks:", share(audit.merged_share));
+    }
     let workers = match audit.workers.len() {
         1 => "CPU of the worker:".to_owned(),
         workers => format!("CPU of the busiest of {workers} workers:"),
