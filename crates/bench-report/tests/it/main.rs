@@ -2,6 +2,7 @@
 
 mod console;
 mod destination;
+mod kinds;
 mod make;
 mod record_log;
 mod vllm_json;
