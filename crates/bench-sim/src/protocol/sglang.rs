@@ -291,7 +291,11 @@ impl SglangFormat {
         let State { usage, stamps, .. } = *state;
         let counts = !self.style.no_usage;
         let last = state.finish.is_some();
-        let span = json!([{"version": "default", "start": 0, "end": usage.completion}]);
+        let version = Object::new()
+            .text("version", "default")
+            .value("start", 0)
+            .value("end", usage.completion)
+            .end();
         let cached = (usage.cached > 0).then(|| json!({"device": usage.cached, "host": 0}));
         Object::new()
             .text("id", self.ids.get(state.index).map_or("", String::as_str))
@@ -312,7 +316,7 @@ impl SglangFormat {
                     .value("completion_tokens", usage.completion)
                     .value("cached_tokens", usage.cached)
             })
-            .when(last, |out| out.value("weight_versions", span))
+            .when(last, |out| out.raw("weight_versions", &list(&[version])))
             .value("cached_tokens_details", cached)
             .value("dp_rank", Value::Null)
             .when(last, |out| {

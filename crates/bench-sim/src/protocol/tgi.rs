@@ -42,16 +42,18 @@ impl Protocol for Tgi {
         })?;
         let parameters = &request.parameters;
         let full_text = parameters.return_full_text.unwrap_or(false);
+        let characters = request.inputs.chars().count();
         let format = TgiFormat {
-            characters: request.inputs.chars().count(),
+            characters,
             list: root,
             details: parameters.details.unwrap_or(false),
             seed: parameters.seed,
-            text: if full_text {
+            input: if full_text {
                 request.inputs
             } else {
                 String::new()
             },
+            text: String::new(),
             style: Style::default(),
             index: 0,
         };
@@ -122,7 +124,9 @@ struct TgiFormat {
     list: bool,
     details: bool,
     seed: Option<u64>,
-    /// What `generated_text` will be, as far as it is known.
+    /// The input, if it is to be repeated in front of the output.
+    input: String,
+    /// The output so far.
     text: String,
     style: Style,
     /// Of the last event.
@@ -250,7 +254,7 @@ impl Format for TgiFormat {
                 .value("index", self.index)
                 .raw("token", &TgiFormat::token(token));
             let out = match last {
-                Some(_) => out.text("generated_text", &self.text),
+                Some(_) => out.text("generated_text", &(self.input.clone() + &self.text)),
                 None => out.value("generated_text", Value::Null),
             };
             let details = details.as_deref().unwrap_or("null");
@@ -269,7 +273,7 @@ impl Format for TgiFormat {
 
     fn body(&self, choices: &[Whole<'_>], _: Usage, _: Option<ServerTimes>) -> String {
         let answer = |whole: &Whole<'_>| {
-            let text = format!("{}{}", self.text, whole.text());
+            let text = self.input.clone() + &whole.text();
             let tokens: Vec<_> = whole.tokens.iter().map(TgiFormat::token).collect();
             let details = self.details(whole.finish, whole.usage, |out| {
                 out.raw("prefill", "[]").raw("tokens", &list(&tokens))
