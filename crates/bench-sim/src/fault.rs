@@ -36,7 +36,8 @@ pub enum Fault {
     Cut(u32),
     /// After `k` tokens reset the connection (RST, TCP only).
     Reset(u32),
-    /// After `k` tokens end the HTTP body properly, without finish reason or `[DONE]`.
+    /// After `k` tokens end the HTTP body properly, without finish reason, `[DONE]` or
+    /// whatever else marks the end.
     CutClean(u32),
     /// After `k` tokens send nothing for a while.
     Stall {
@@ -61,13 +62,13 @@ pub enum Fault {
     Utf8,
     /// As [`Fault::Utf8`], each word two tokens: an event with empty text, then the word.
     Utf8Partial,
-    /// End the stream without `[DONE]`.
+    /// End the stream without `[DONE]` or `message_stop`.
     NoDone,
     /// After everything has been sent, `[DONE]` included, keep the HTTP body open forever.
     NeverEnd,
     /// The role chunk of a chat has no `content` key.
     BareRole,
-    /// The first `k` tokens are reasoning, not content (chat only).
+    /// The first `k` tokens are reasoning, not content, where a protocol tells them apart.
     Reasoning(u32),
     /// Report the usage on the event with the finish reason instead of in its own.
     UsageOnFinish,
@@ -115,7 +116,7 @@ pub const FAULTS: &[FaultDoc] = &[
     (
         "cut-clean",
         ":K",
-        "HTTP body ends properly after K tokens, without `[DONE]`",
+        "HTTP body ends properly after K tokens, without the end of the stream",
     ),
     (
         "stall",
@@ -138,14 +139,18 @@ pub const FAULTS: &[FaultDoc] = &[
         "",
         "as utf8, each word after an event without text",
     ),
-    ("no-done", "", "no `[DONE]` at the end"),
+    ("no-done", "", "no `[DONE]` (or `message_stop`) at the end"),
     (
         "never-end",
         "",
         "everything sent, but the HTTP body stays open forever",
     ),
     ("bare-role", "", "chat role chunk without content"),
-    ("reasoning", ":K", "the first K tokens are reasoning (chat)"),
+    (
+        "reasoning",
+        ":K",
+        "the first K tokens are reasoning, where that is told apart",
+    ),
     (
         "usage-on-finish",
         "",

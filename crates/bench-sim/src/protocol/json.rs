@@ -76,3 +76,27 @@ impl Object {
 pub(super) fn list(items: &[String]) -> String {
     format!("[{}]", items.join(","))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_keep_their_order() {
+        let inner = Object::new().end();
+        let json = Object::new()
+            .text("z", "a\"b\n\u{e9}")
+            .ids("ids", &[2, 1])
+            .value("none", Value::Null)
+            .optional("left_out", None::<u32>)
+            .when(false, |out| out.value("no", true))
+            .when(true, |out| out.value("yes", 1.0))
+            .raw("a", &list(&[inner.clone(), inner]))
+            .end();
+        assert_eq!(
+            json,
+            "{\"z\":\"a\\\"b\\n\u{e9}\",\"ids\":[2,1],\"none\":null,\"yes\":1.0,\"a\":[{},{}]}"
+        );
+        assert!(serde_json::from_str::<Value>(&json).is_ok());
+    }
+}

@@ -442,16 +442,23 @@ pub(super) fn system_fingerprint(out: &mut String) {
 
 /// `"metrics":...`.
 pub(super) fn metrics(out: &mut String, times: Option<ServerTimes>) {
-    let value = times.map(|t| {
-        serde_json::json!({
-            "time_to_first_token_ms": t.ttft_ms,
-            "generation_time_ms": t.generation_ms,
-            "queue_time_ms": t.queue_ms,
-            "mean_itl_ms": t.mean_itl_ms,
-            "tokens_per_second": t.tokens_per_second,
-        })
-    });
-    let _ = write!(out, "\"metrics\":{}", serde_json::json!(value));
+    // Writing to a string cannot fail.
+    let _ = write!(
+        out,
+        "\"metrics\":{}",
+        serde_json::json!(times.map(times_value))
+    );
+}
+
+/// The server's times of a request.
+pub(super) fn times_value(times: ServerTimes) -> serde_json::Value {
+    serde_json::json!({
+        "time_to_first_token_ms": times.ttft_ms,
+        "generation_time_ms": times.generation_ms,
+        "queue_time_ms": times.queue_ms,
+        "mean_itl_ms": times.mean_itl_ms,
+        "tokens_per_second": times.tokens_per_second,
+    })
 }
 
 /// A JSON string.

@@ -119,7 +119,7 @@ impl Response {
         status: &str,
         error: Option<Value>,
         items: &[String],
-        usage: Option<String>,
+        counts: Counts,
     ) -> String {
         let incomplete = (status == "incomplete").then(|| json!({"reason": "max_output_tokens"}));
         Object::new()
@@ -148,8 +148,9 @@ impl Response {
             .value("text", Value::Null)
             .value("top_logprobs", Value::Null)
             .text("truncation", "disabled")
-            .raw("usage", usage.as_deref().unwrap_or("null"))
+            .raw("usage", counts.usage.as_deref().unwrap_or("null"))
             .value("user", Value::Null)
+            .optional("metrics", counts.times.map(openai::times_value))
             .value("presence_penalty", 0.0)
             .value("frequency_penalty", 0.0)
             .value("kv_transfer_params", Value::Null)
@@ -158,6 +159,13 @@ impl Response {
             .value("output_messages", Value::Null)
             .end()
     }
+}
+
+/// What is only known at the end.
+#[derive(Default)]
+struct Counts {
+    usage: Option<String>,
+    times: Option<ServerTimes>,
 }
 
 /// One item of the output: what the model thought, or what it said.
@@ -308,7 +316,7 @@ impl ResponsesFormat {
         self.items.push(done);
     }
 
-    fn usage(&self, usage: Usage, reasoning: u32) -> Option<String> {
+    fn counts(&self, usage: Usage, reasoning: u32, times: Option<ServerTimes>) -> Counts {
         let input = Object::new()
             .value("cached_tokens", usage.cached)
             .value("cache_write_tokens", 0)
@@ -328,7 +336,8 @@ impl ResponsesFormat {
             .raw("output_tokens_details", &output)
             .value("total_tokens", usage.prompt + usage.completion)
             .end();
-        (!self.style.no_usage).then_some(all)
+        let usage = (!self.style.no_usage).then_some(all);
+        Counts { usage, times }
     }
 }
 
@@ -351,7 +360,9 @@ impl Format for ResponsesFormat {
     }
 
     fn open(&mut self, events: &mut Vec<Event>) {
-        let object = self.response.object("in_progress", None, &[], None);
+        let object = self
+            .response
+            .object("in_progress", None, &[], Counts::default());
         self.push_response("response.created", &object, events);
         self.push_response("response.in_progress", &object, events);
     }
@@ -383,11 +394,11 @@ impl Format for ResponsesFormat {
         }
     }
 
-    fn close(&mut self, usage: Usage, _: Option<ServerTimes>, events: &mut Vec<Event>) {
+    fn close(&mut self, usage: Usage, times: Option<ServerTimes>, events: &mut Vec<Event>) {
         self.close_item(events);
-        let usage = self.usage(usage, self.reasoning);
+        let counts = self.counts(usage, self.reasoning, times);
         let status = status(self.finish.as_deref());
-        let object = self.response.object(status, None, &self.items, usage);
+        let object = self.response.object(status, None, &self.items, counts);
         self.push_response("response.completed", &object, events);
     }
 
@@ -400,11 +411,11 @@ impl Format for ResponsesFormat {
         let error = json!({"code": "server_error", "message": message});
         let object = self
             .response
-            .object("failed", Some(error), &self.items, None);
+            .object("failed", Some(error), &self.items, Counts::default());
         self.push_response("response.failed", &object, events);
     }
 
-    fn body(&self, choices: &[Whole<'_>], usage: Usage, _: Option<ServerTimes>) -> String {
+    fn body(&self, choices: &[Whole<'_>], usage: Usage, times: Option<ServerTimes>) -> String {
         let mut items = Vec::new();
         let (mut finish, mut thought) = (None, 0);
         for whole in choices {
@@ -418,7 +429,7 @@ impl Format for ResponsesFormat {
                 }
             }
         }
-        let usage = self.usage(usage, thought);
-        self.response.object(status(finish), None, &items, usage)
+        let counts = self.counts(usage, thought, times);
+        self.response.object(status(finish), None, &items, counts)
     }
 }

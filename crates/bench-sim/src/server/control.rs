@@ -124,8 +124,13 @@ pub(super) fn answer(core: &Core, method: &Method, path: &str, body: &[u8]) -> O
 /// careless gateways do.
 pub(super) fn unauthorized(core: &Core, path: &str, headers: &HeaderMap) -> Option<Reply> {
     let key = core.config.api_key.as_ref().filter(|_| path != "/health")?;
-    let header = headers.get(http::header::AUTHORIZATION);
-    let sent = header.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let header = |name| headers.get(name).map(HeaderValue::as_bytes);
+    // Anthropic's clients send theirs in a header of its own.
+    if header("x-api-key") == Some(key.as_bytes()) {
+        return None;
+    }
+    let sent = header("authorization").or(header("x-api-key"));
+    let sent = sent.map(String::from_utf8_lossy);
     let message = match sent.as_deref() {
         Some(sent) if sent.strip_prefix("Bearer ") == Some(key) => return None,
         Some(sent) => {

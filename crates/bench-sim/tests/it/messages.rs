@@ -231,3 +231,17 @@ fn the_system_prompt_counts() {
     assert_eq!(tokens(json!("Be")), 10);
     assert_eq!(tokens(json!([{"type": "text", "text": "Be"}])), 10);
 }
+
+#[test]
+fn the_key_comes_in_a_header_of_its_own() {
+    let server = server(|config| config.api_key = Some("right".to_owned()));
+    let mut client = Client::new(&server);
+    let mut post = |key: &str| {
+        client.send("POST", MESSAGES, &[("x-api-key", key)], &body(json!({})));
+        client.read()
+    };
+    assert_eq!(post("right").status, 200);
+    let answer = post("sk-wrong");
+    assert_eq!(answer.status, 401);
+    assert!(answer.text().contains("sk-wrong"));
+}

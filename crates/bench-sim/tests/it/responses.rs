@@ -167,3 +167,15 @@ fn mistakes_are_refused_as_vllm_does() {
         assert_eq!(answer.json()["error"]["param"], param);
     }
 }
+
+#[test]
+fn server_times_are_reported_if_configured() {
+    let server = server(|config| config.request_metrics = true);
+    let answer = Client::new(&server).post(RESPONSES, "{\"input\":\"Hi\"}");
+    assert!(answer.json()["metrics"]["queue_time_ms"].is_f64());
+    let body = "{\"input\":\"Hi\",\"stream\":true}";
+    let objects = objects(&Client::new(&server).post(RESPONSES, body));
+    let metrics = |i: usize| &objects[i]["response"]["metrics"];
+    assert!(metrics(0).is_null());
+    assert!(metrics(objects.len() - 1)["queue_time_ms"].is_f64());
+}
