@@ -155,7 +155,8 @@ impl From<TransferError> for Failure {
             }
             TransferError::Cut(_) => Failure::Truncated(error.to_string()),
             TransferError::Malformed(_) => Failure::Protocol(error.to_string()),
-            TransferError::Tls(_) => Failure::Tls(error.to_string()),
+            // Failures say themselves that it was TLS.
+            TransferError::Tls(text) => Failure::Tls(text.clone()),
         }
     }
 }

@@ -43,6 +43,7 @@ pub(crate) fn session(error: &Error) -> String {
             | Alert::CertificateExpired
             | Alert::CertificateUnknown
             | Alert::UnknownCA
+            | Alert::DecryptError
             | Alert::AccessDenied),
         ) => format!(
             "the server does not accept the client certificate ({alert:?}); name one that it \
@@ -66,7 +67,8 @@ fn certificate(host: &str, reason: &CertificateError) -> String {
             format!("it is for another name ({reason})"),
             "address the server by a name in its certificate",
         ),
-        Bad::UnknownIssuer => (
+        // A bad signature: the issuer has the name of a trusted one, but not its key.
+        Bad::UnknownIssuer | Bad::BadSignature => (
             "its issuer is unknown".to_owned(),
             "trust its issuer with --ca-cert FILE",
         ),

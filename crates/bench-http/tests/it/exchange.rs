@@ -165,12 +165,36 @@ async fn each_way_to_break_is_told_apart() {
         stream.write_all(text).unwrap();
     });
     assert_eq!(short.await.class(), FailureClass::Truncated);
+    let half_a_head = broken(|stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-le").unwrap();
+    });
+    assert_eq!(half_a_head.await.class(), FailureClass::Connect);
     let no_http = broken(|stream| stream.write_all(b"SSH-2.0-OpenSSH\r\n\r\n").unwrap());
     assert_eq!(no_http.await.class(), FailureClass::Protocol);
     let no_chunk = broken(|stream| {
         stream.write_all(&[CHUNKED, b"zz\r\n"].concat()).unwrap();
     });
     assert_eq!(no_chunk.await.class(), FailureClass::Protocol);
+}
+
+#[tokio::test]
+async fn garbage_behind_an_answer_spoils_the_connection_but_not_the_answer() {
+    let sized: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nall";
+    let chunked = [CHUNKED, &chunk("all"), &chunk("")].concat();
+    for whole in [sized.to_vec(), chunked] {
+        let url = listen(move |mut stream| {
+            read_request(&mut stream);
+            let answer = [whole.as_slice(), b"garbage"].concat();
+            stream.write_all(&answer).unwrap();
+            std::mem::forget(stream);
+        });
+        let pool = pool(&url).await;
+        let mut connection = pool.connect().await.unwrap();
+        post(&mut connection, "");
+        assert_eq!(body(&mut connection).await.unwrap(), ["all"]);
+        pool.put(connection);
+        assert_eq!(pool.idle(), 0);
+    }
 }
 
 #[tokio::test]

@@ -4,5 +4,7 @@
 mod exchange;
 mod frames;
 mod http2;
+mod proxy;
+mod secure;
 mod server;
 mod tls;
