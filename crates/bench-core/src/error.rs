@@ -20,8 +20,10 @@ pub enum RunError {
     )]
     Unreachable(#[source] ConnectError),
     /// The server did not get ready in time.
-    #[error("the server was not ready after {seconds} s: {last}")]
+    #[error("the server at {url} was not ready after {seconds} s: {last}")]
     NotReady {
+        /// Where the server is.
+        url: String,
         /// How long was waited.
         seconds: f64,
         /// What the last attempt ended with.
@@ -42,6 +44,16 @@ pub enum RunError {
         answer: Failure,
         /// What it lists.
         served: Vec<String>,
+    },
+    /// The server does not do what is asked of it beside the load.
+    #[error("{url}: {answer}; {cure}")]
+    Control {
+        /// Where it was asked.
+        url: String,
+        /// What it says.
+        answer: String,
+        /// What to do about it.
+        cure: &'static str,
     },
     /// The backend cannot express the requests.
     #[error(transparent)]

@@ -28,6 +28,8 @@ pub(crate) struct Exchange {
     cx: Rc<WorkerContext>,
     conversation: usize,
     turn: u32,
+    /// Where it goes; `None` until it leaves, if that depends on how busy the servers are.
+    server: Option<usize>,
     /// What is sent; gone once it is on its way.
     http: Option<http::Request<Bytes>>,
     /// Why there is nothing to send.
@@ -38,29 +40,49 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Takes a slot: encodes the request of a turn and sets a pooled connection aside for it,
-    /// if there is one.
-    pub(crate) fn prepare(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
+    /// Takes a slot for the first turn of a conversation: encodes the request and sets a pooled
+    /// connection aside for it, if there is one.
+    pub(crate) fn prepare(cx: &Rc<WorkerContext>, conversation: usize) -> Exchange {
+        let server = cx.plan.servers.foreseen(conversation);
+        Exchange::turn(cx, conversation, 0, server)
+    }
+
+    /// As [`Exchange::prepare`], for any turn.
+    fn turn(
+        cx: &Rc<WorkerContext>,
+        conversation: usize,
+        turn: u32,
+        server: Option<usize>,
+    ) -> Exchange {
         let mut exchange = Exchange::encode(cx, conversation, turn);
-        if let Some(mut connection) = cx.take_connection() {
-            match exchange.load(&mut connection) {
-                Ok(()) => exchange.connection = Some(connection),
-                Err(failure) => exchange.unsendable = Some(failure),
-            }
+        if let Some(server) = server {
+            exchange.go_to(server);
         }
         exchange
+    }
+
+    /// Settles on a server and sets a connection to it aside.
+    fn go_to(&mut self, server: usize) {
+        self.server = Some(server);
+        if let Some(mut connection) = self.cx.take_connection(server) {
+            match self.load(&mut connection) {
+                Ok(()) => self.connection = Some(connection),
+                Err(failure) => self.unsendable = Some(failure),
+            }
+        }
     }
 
     fn encode(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
         let plan = &cx.plan;
         let options = &plan.request;
         let asked = &plan.conversations[conversation].turns[turn as usize];
+        let model = &plan.models[usize::from(plan.model_index(conversation))];
         let request_id = format!(
             "{}{}",
             options.request_id_prefix,
             plan.first_ids[conversation] + u64::from(turn)
         );
-        let mut request = Request::new(&asked.prompt, &options.model, asked.max_output_tokens);
+        let mut request = Request::new(&asked.prompt, model, asked.max_output_tokens);
         request.sampling = &options.sampling;
         request.ignore_eos = options.ignore_eos;
         request.logprobs = options.logprobs;
@@ -80,6 +102,7 @@ impl Exchange {
             cx: Rc::clone(cx),
             conversation,
             turn,
+            server: None,
             http,
             unsendable,
             connection: None,
@@ -93,6 +116,12 @@ impl Exchange {
     /// Sends the request at once if it has a connection that is still good.
     pub(crate) fn launch(&mut self, scheduled: Nanos) {
         self.stream.seen.timeline.scheduled(scheduled);
+        if self.server.is_none() {
+            self.go_to(self.cx.plan.servers.least_in_flight(self.conversation));
+        }
+        if self.turn == 0 {
+            self.cx.plan.servers.enter(self.server());
+        }
         if let Some(connection) = self.connection.take_if(|connection| connection.is_quiet()) {
             self.start(connection);
         }
@@ -103,10 +132,15 @@ impl Exchange {
         self.cx.counters.in_flight.fetch_add(1, Relaxed);
         let outcome = match self.run().await {
             Ok(finish) => Outcome::Completed(finish),
-            Err(failure) => Outcome::Failed(failure),
+            Err(failure) => Outcome::Failed(self.cx.secrets.scrub_failure(failure)),
         };
         self.cx.counters.in_flight.fetch_sub(1, Relaxed);
         self.record(outcome)
+    }
+
+    /// Where it goes. A request that never left counts as one of the first server.
+    fn server(&self) -> usize {
+        self.server.unwrap_or(0)
     }
 
     fn load(&self, connection: &mut Connection) -> Result<(), Failure> {
@@ -143,7 +177,7 @@ impl Exchange {
         };
         let finish = self.receive(&mut connection, cancelled).await;
         // The pool keeps it only if the response was read to its end.
-        cx.pool.put(connection);
+        cx.pool(self.server()).put(connection);
         finish
     }
 
@@ -151,10 +185,11 @@ impl Exchange {
         if let Some(failure) = self.unsendable.take() {
             return Err(failure);
         }
-        let mut connection = match self.cx.take_connection() {
+        let server = self.server();
+        let mut connection = match self.cx.take_connection(server) {
             Some(pooled) => pooled,
             None => {
-                let opened = self.cx.pool.connect().await?;
+                let opened = self.cx.pool(server).connect().await?;
                 self.stream.seen.timeline.connected(self.cx.clock.now());
                 opened
             }
@@ -244,6 +279,7 @@ impl Exchange {
         let conversation = &cx.plan.conversations[self.conversation];
         let asked = &conversation.turns[self.turn as usize];
         let chunk_tokens = self.stream.chunk_token_source();
+        let server_index = u16::try_from(self.server()).unwrap_or(u16::MAX);
         let seen = &mut self.stream.seen;
         let (prompt_tokens, prompt_tokens_source) = match (asked.prompt_tokens, seen.prompt_tokens)
         {
@@ -259,8 +295,8 @@ impl Exchange {
             id: cx.plan.first_ids[self.conversation] + u64::from(self.turn),
             conversation: conversation.id,
             turn: self.turn,
-            server_index: 0,
-            model_index: 0,
+            server_index,
+            model_index: cx.plan.model_index(self.conversation),
             inputs: u32::try_from(asked.prompt.inputs()).unwrap_or(u32::MAX),
             audio: match &asked.prompt {
                 Prompt::Audio(audio) => Some(audio.duration.into()),
@@ -383,6 +419,12 @@ impl Watchdog {
 /// Sends the turns of a conversation one after the other, the first of which is prepared or
 /// under way already.
 pub(crate) async fn converse(cx: Rc<WorkerContext>, first: Box<Exchange>) {
+    let server = first.server();
+    converse_with(&cx, first).await;
+    cx.plan.servers.leave(server);
+}
+
+async fn converse_with(cx: &Rc<WorkerContext>, first: Box<Exchange>) {
     let index = first.conversation;
     let turns = cx.plan.conversations[index].turns.len() as u32;
     let mut exchange = first;
@@ -400,13 +442,14 @@ pub(crate) async fn converse(cx: Rc<WorkerContext>, first: Box<Exchange>) {
         if over || !cx.pause_until(due).await {
             // The rest of the conversation has nothing to go on from.
             for turn in turn + 1..turns {
-                let mut left = Exchange::encode(&cx, index, turn);
+                let mut left = Exchange::encode(cx, index, turn);
+                left.server = exchange.server;
                 left.stream.seen.timeline.scheduled(due);
                 cx.deliver(left.record(Outcome::Failed(Failure::Cancelled)));
             }
             return;
         }
-        *exchange = Exchange::prepare(&cx, index, turn + 1);
+        *exchange = Exchange::turn(cx, index, turn + 1, exchange.server);
         exchange.launch(due);
     }
 }

@@ -1,17 +1,23 @@
 #![doc = include_str!("../README.md")]
 
 mod arrivals;
+mod builder;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod control;
 mod engine;
 mod error;
 mod exchange;
 mod lazy;
+mod lora;
 mod observer;
 mod pacer;
 mod plan;
 mod probe;
+mod ready;
 mod run;
+mod secrets;
+mod servers;
 mod stop;
 mod stream;
 mod worker;
@@ -19,14 +25,18 @@ mod worker;
 pub use arrivals::{Arrivals, ArrivalsError};
 pub use bench_backends as backends;
 pub use bench_datasets as datasets;
-pub use bench_http::TlsOptions;
+pub use bench_http::{ProxyOptions, TargetOptions, TlsOptions};
 pub use bench_metrics as metrics;
 pub use bench_report as report;
 pub use bench_types as types;
+pub use builder::{Description, RunBuilder};
+pub use control::{Control, Profile};
 pub use error::RunError;
+pub use lora::{Lora, LoraAssignment};
 pub use observer::{Observer, Phase, Progress};
 pub use plan::{RequestOptions, Timeouts};
-pub use run::{Description, Run, RunBuilder};
+pub use run::Run;
+pub use servers::Balance;
 pub use stop::StopHandle;
 
 /// Name and version of this library, for results.

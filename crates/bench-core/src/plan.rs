@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bench_backends::Backend;
-use bench_http::Target;
 use bench_metrics::tokens::KeepText;
 use bench_types::{Conversation, Nanos, Sampling};
 use http::{HeaderName, HeaderValue};
+
+use crate::servers::Servers;
 
 /// Time limits of one request. Each that is exceeded is a failure class of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Default for RequestOptions {
 }
 
 pub(crate) struct Plan {
-    pub(crate) target: Target,
+    pub(crate) servers: Servers,
     pub(crate) backend: &'static dyn Backend,
     pub(crate) conversations: Vec<Conversation>,
     /// Number of the first request of each conversation.
@@ -99,12 +100,21 @@ pub(crate) struct Plan {
     pub(crate) keepalive: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) request: RequestOptions,
+    /// The models that are asked for.
+    pub(crate) models: Vec<String>,
+    /// Which of them each conversation asks for; empty if all ask for the first.
+    pub(crate) model_of: Vec<u16>,
     pub(crate) keep_text: KeepText,
     pub(crate) grace: Duration,
     pub(crate) threads: usize,
 }
 
 impl Plan {
+    /// Which model a conversation asks for.
+    pub(crate) fn model_index(&self, conversation: usize) -> u16 {
+        self.model_of.get(conversation).copied().unwrap_or(0)
+    }
+
     /// Whether answers are streams.
     pub(crate) fn streams(&self) -> bool {
         self.request.stream && self.backend.can_stream()

@@ -1,17 +1,137 @@
-//! Questions to the server before the run.
+//! Questions to a server beside the load: what does it serve, what is it.
 
 use std::time::Duration;
 
-use bench_http::{Target, fetch};
+use bench_http::{Response, Target, fetch};
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
-use http::{Method, Request};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use crate::secrets::Secrets;
 use crate::{RequestOptions, RunError};
 
 /// How long the server may take to list its models.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long it may take to say what it is; servers that do not know the question answer at
+/// once.
+const INFO_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where servers say what they are, each with its older names. vLLM has the first, SGLang the
+/// first three, TGI the last.
+const INFO_ROUTES: &[&[&str]] = &[
+    &["/version"],
+    &["/server_info", "/get_server_info"],
+    &["/model_info", "/get_model_info"],
+    &["/info"],
+];
+
+/// Asks with the headers of the run, and keeps its secrets.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    headers: HeaderMap,
+    secrets: Secrets,
+}
+
+impl Asker {
+    pub(crate) fn new(options: &RequestOptions) -> Asker {
+        let mut headers: HeaderMap = options.headers.iter().cloned().collect();
+        if let Some(authorization) = &options.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        Asker {
+            headers,
+            secrets: Secrets::of(options),
+        }
+    }
+
+    /// Asks for `path`; a POST sends an empty JSON object. Any status is an answer.
+    ///
+    /// # Errors
+    /// [`RunError::Unreachable`] without a connection, [`RunError::Fetch`] without an answer.
+    pub(crate) async fn ask(
+        &self,
+        target: &Target,
+        method: Method,
+        path: &str,
+        limit: Duration,
+    ) -> Result<Response, RunError> {
+        let mut request = Request::new(Bytes::new());
+        *request.headers_mut() = self.headers.clone();
+        if method == Method::POST {
+            *request.body_mut() = Bytes::from_static(b"{}");
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(CONTENT_TYPE, json);
+        }
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse::<Uri>().unwrap_or_default();
+        fetch(target, request, limit)
+            .await
+            .map_err(RunError::asking)
+    }
+
+    /// What an answer that is not a success says.
+    pub(crate) fn explain(&self, response: &Response) -> String {
+        let message = bench_backends::error_message(&response.body);
+        let text = match message.as_str() {
+            "" => response.status.to_string(),
+            _ => format!("{}: {message}", response.status),
+        };
+        self.secrets.scrub(text)
+    }
+
+    /// The models a server lists, by OpenAI's route or the one of its engine.
+    ///
+    /// # Errors
+    /// [`RunError::Unreachable`] without a connection, [`RunError::NoModelList`] for any
+    /// answer that names no model.
+    pub(crate) async fn list_models(&self, target: &Target) -> Result<Vec<String>, RunError> {
+        let reason = match self.ask(target, Method::GET, "/v1/models", LIMIT).await {
+            Ok(response) if response.status.is_success() => {
+                match serde_json::from_slice::<ModelList>(&response.body) {
+                    Ok(list) => return Ok(list.data.into_iter().map(|model| model.id).collect()),
+                    Err(error) => format!("/v1/models does not answer with a list: {error}"),
+                }
+            }
+            Ok(response) => format!("/v1/models answers {}", self.explain(&response)),
+            Err(error @ RunError::Unreachable(_)) => return Err(error),
+            Err(error) => error.to_string(),
+        };
+        // TGI serves one model and says which.
+        match self.json(target, "/info").await {
+            Some(Value::Object(info)) => match info.get("model_id").and_then(Value::as_str) {
+                Some(model) => Ok(vec![model.to_owned()]),
+                None => Err(RunError::NoModelList { reason }),
+            },
+            _ => Err(RunError::NoModelList { reason }),
+        }
+    }
+
+    /// What a server says about itself: its answers by the name of their route. Empty for a
+    /// server that says nothing.
+    pub(crate) async fn server_info(&self, target: &Target) -> Map<String, Value> {
+        let mut info = Map::new();
+        for names in INFO_ROUTES {
+            for path in *names {
+                if let Some(answer) = self.json(target, path).await {
+                    let name = names[0].trim_start_matches('/');
+                    info.insert(name.to_owned(), self.secrets.scrub_json(answer));
+                    break;
+                }
+            }
+        }
+        info
+    }
+
+    /// The answer to a question that not every server knows.
+    async fn json(&self, target: &Target, path: &str) -> Option<Value> {
+        let response = self.ask(target, Method::GET, path, INFO_LIMIT).await.ok()?;
+        let known = response.status.is_success();
+        known.then(|| serde_json::from_slice(&response.body).ok())?
+    }
+}
 
 #[derive(Deserialize)]
 struct ModelList {
@@ -21,47 +141,4 @@ struct ModelList {
 #[derive(Deserialize)]
 struct Model {
     id: String,
-}
-
-/// The models listed at `/v1/models`.
-///
-/// # Errors
-/// [`RunError::Unreachable`] without a connection, [`RunError::NoModelList`] for any answer
-/// that is not a list of models.
-pub(crate) async fn list_models(
-    target: &Target,
-    options: &RequestOptions,
-) -> Result<Vec<String>, RunError> {
-    let mut request = Request::new(Bytes::new());
-    *request.method_mut() = Method::GET;
-    *request.uri_mut() = http::Uri::from_static("/v1/models");
-    for (name, value) in &options.headers {
-        request.headers_mut().insert(name.clone(), value.clone());
-    }
-    if let Some(authorization) = &options.authorization {
-        request
-            .headers_mut()
-            .insert(AUTHORIZATION, authorization.clone());
-    }
-    let response = match fetch(target, request, LIMIT)
-        .await
-        .map_err(RunError::asking)
-    {
-        Ok(response) => response,
-        Err(error @ RunError::Unreachable(_)) => return Err(error),
-        Err(error) => {
-            let reason = error.to_string();
-            return Err(RunError::NoModelList { reason });
-        }
-    };
-    if !response.status.is_success() {
-        let message = bench_backends::error_message(&response.body);
-        let reason = format!("/v1/models answers {}: {message}", response.status);
-        return Err(RunError::NoModelList { reason });
-    }
-    let list: ModelList = serde_json::from_slice(&response.body).map_err(|error| {
-        let reason = format!("/v1/models does not answer with a list of models: {error}");
-        RunError::NoModelList { reason }
-    })?;
-    Ok(list.data.into_iter().map(|model| model.id).collect())
 }

@@ -22,6 +22,7 @@ use crate::exchange::{Exchange, converse};
 use crate::lazy;
 use crate::pacer::Pacer;
 use crate::plan::Plan;
+use crate::secrets::Secrets;
 
 /// How often a worker compares clocks and chooses its nap.
 const TICK: Duration = Duration::from_millis(100);
@@ -106,35 +107,50 @@ pub(crate) struct Reporting {
 pub(crate) struct WorkerContext {
     pub(crate) plan: Arc<Plan>,
     pub(crate) clock: WorkerClock,
-    pub(crate) pool: Rc<Pool>,
+    /// One pool for each server.
+    pools: Vec<ServerPool>,
+    pub(crate) secrets: Secrets,
     pub(crate) stop: StopHandle,
     pub(crate) counters: Arc<Counters>,
     records: mpsc::Sender<RequestRecord>,
     pacer: Pacer,
     answers: RefCell<Answers>,
+    /// Idle connections wanted to each server.
     reserve: usize,
-    /// Connections being opened to refill the reserve.
-    dialing: Cell<usize>,
     /// Reads that brought more than one content chunk.
     pub(crate) merged: Cell<u64>,
     ended: Cell<u64>,
     time_in_requests: Cell<u64>,
 }
 
+/// The connections of a worker to one server.
+struct ServerPool {
+    pool: Pool,
+    /// Connections being opened to refill the reserve.
+    dialing: Cell<usize>,
+}
+
 impl WorkerContext {
-    /// A connection from the pool; the reserve is refilled behind it.
-    pub(crate) fn take_connection(self: &Rc<Self>) -> Option<Connection> {
-        let taken = self.pool.take();
-        let wanted = self.reserve.saturating_sub(self.pool.idle());
-        for _ in self.dialing.get()..wanted {
-            self.dialing.set(self.dialing.get() + 1);
+    /// The connections to a server.
+    pub(crate) fn pool(&self, server: usize) -> &Pool {
+        &self.pools[server].pool
+    }
+
+    /// A connection from the pool of a server; the reserve is refilled behind it.
+    pub(crate) fn take_connection(self: &Rc<Self>, server: usize) -> Option<Connection> {
+        let ServerPool { pool, dialing } = &self.pools[server];
+        let taken = pool.take();
+        let wanted = self.reserve.saturating_sub(pool.idle());
+        for _ in dialing.get()..wanted {
+            dialing.set(dialing.get() + 1);
             let cx = Rc::clone(self);
             tokio::task::spawn_local(async move {
+                let ServerPool { pool, dialing } = &cx.pools[server];
                 // Should it fail, so will the request that needs it, and say so.
-                if let Ok(connection) = cx.pool.connect().await {
-                    cx.pool.add(connection);
+                if let Ok(connection) = pool.connect().await {
+                    pool.add(connection);
                 }
-                cx.dialing.set(cx.dialing.get() - 1);
+                dialing.set(dialing.get() - 1);
             });
         }
         taken
@@ -203,18 +219,21 @@ async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result
         connect_timeout: plan.timeouts.connect,
         keepalive: plan.keepalive,
     };
-    let pool = Pool::new(Rc::new(plan.target.clone()), clock.clone(), options);
+    let pools = plan.servers.targets().map(|target| ServerPool {
+        pool: Pool::new(Rc::new(target.clone()), clock.clone(), options),
+        dialing: Cell::new(0),
+    });
     let cx = Rc::new(WorkerContext {
         plan: Arc::clone(plan),
+        pools: pools.collect(),
         pacer: Pacer::new(clock.clone())?,
         clock,
-        pool: Rc::new(pool),
+        secrets: Secrets::of(&plan.request),
         stop: shared.stop.clone(),
         counters: reporting.counters,
         records: reporting.records,
         answers: RefCell::default(),
-        reserve: plan.share(plan.reserve, index),
-        dialing: Cell::new(0),
+        reserve: plan.share(plan.reserve, index).div_ceil(plan.servers.len()),
         merged: Cell::new(0),
         ended: Cell::new(0),
         time_in_requests: Cell::new(0),
@@ -235,13 +254,13 @@ async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result
     let requests = send_all(&cx, shared, index, start).await?;
     ticker.abort();
     let mut answers = cx.answers.take();
-    answers.stale_connections = cx.pool.stale();
+    answers.stale_connections = cx.pools.iter().map(|server| server.pool.stale()).sum();
     Ok(WorkerReport {
         facts: WorkerFacts {
             requests,
             cpu: thread_cpu().since(cpu_before),
             wall: cx.clock.now().since(start),
-            peak_connections: cx.pool.peak_open(),
+            peak_connections: cx.pools.iter().map(|server| server.pool.peak_open()).sum(),
         },
         lag: cx.clock.stats().lag(),
         clock_steps: cx.clock.steps(),
@@ -279,7 +298,7 @@ async fn send_all(
         } else {
             cx.clock.now()
         };
-        let mut exchange = Box::new(Exchange::prepare(cx, conversation, 0));
+        let mut exchange = Box::new(Exchange::prepare(cx, conversation));
         tokio::select! {
             biased;
             () = shared.stop.stopped() => break,
@@ -325,8 +344,10 @@ async fn slot(
     }
 }
 
-/// Opens `count` connections before the run.
+/// Opens `count` connections before the run, the same number to each server.
 async fn open_ahead(cx: &Rc<WorkerContext>, count: usize) -> Ready {
+    let servers = cx.pools.len();
+    let count = count.next_multiple_of(servers);
     let left = Rc::new(Cell::new(count));
     let mut dialers = JoinSet::new();
     for _ in 0..DIALERS.min(count) {
@@ -334,8 +355,9 @@ async fn open_ahead(cx: &Rc<WorkerContext>, count: usize) -> Ready {
         dialers.spawn_local(async move {
             while let Some(rest) = left.get().checked_sub(1) {
                 left.set(rest);
-                let connection = cx.pool.connect().await?;
-                cx.pool.add(connection);
+                let pool = cx.pool(rest % servers);
+                let connection = pool.connect().await?;
+                pool.add(connection);
             }
             Ok(())
         });
@@ -346,7 +368,8 @@ async fn open_ahead(cx: &Rc<WorkerContext>, count: usize) -> Ready {
             error = Some(failed);
         }
     }
-    let missing = count.saturating_sub(cx.pool.idle());
+    let opened: usize = cx.pools.iter().map(|server| server.pool.idle()).sum();
+    let missing = count.saturating_sub(opened);
     Ready { missing, error }
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::serial::{float, header_names};
+use crate::{Balance, LoraAssignment};
 
 /// Names the tokenizer that comes with the tool.
 pub(super) const BUILTIN: &str = "builtin";
@@ -33,6 +34,10 @@ pub struct RunOptions {
     #[serde(flatten)]
     #[command(flatten)]
     pub send: SendOptions,
+    /// What is asked of the servers beside the load.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub control: ControlOptions,
     /// How the client behaves.
     #[serde(flatten)]
     #[command(flatten)]
@@ -48,15 +53,22 @@ pub struct RunOptions {
 #[serde(default, rename_all = "kebab-case")]
 #[command(next_help_heading = "Server")]
 pub struct ServerOptions {
-    /// Protocol of the server: vllm, openai (both /v1/completions) or openai-chat
+    /// Protocol of the server, such as vllm, openai-chat, sglang, tgi, trtllm or anthropic
+    ///
+    /// An unknown name is answered with the list of all.
     #[arg(long, value_name = "NAME", default_value_t = ServerOptions::default().backend)]
     pub backend: String,
 
     /// Where the server is: http://host:port, https://host/prefix or unix:///path/of.sock
     ///
-    /// Takes the place of --host and --port.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["host", "port"])]
-    pub base_url: Option<String>,
+    /// Takes the place of --host and --port. With several, the load is spread over them and
+    /// the report tells of each.
+    #[arg(long, value_name = "URL", num_args = 1.., conflicts_with_all = ["host", "port"])]
+    pub base_url: Vec<String>,
+
+    /// How conversations are spread over several servers
+    #[arg(long, value_name = "HOW", default_value = "round-robin")]
+    pub balance: Balance,
 
     /// Host of the server, over plain HTTP
     #[arg(long, value_name = "HOST", default_value_t = ServerOptions::default().host)]
@@ -77,6 +89,14 @@ pub struct ServerOptions {
     /// Name of the model on the server, if it is not the one of --model
     #[arg(long, value_name = "NAME")]
     pub served_model_name: Option<String>,
+
+    /// LoRA adapters to ask for in place of the model, by their names on the server
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub lora_modules: Vec<String>,
+
+    /// Which conversation gets which adapter; it keeps it
+    #[arg(long, value_name = "HOW", default_value = "random")]
+    pub lora_assignment: LoraAssignment,
 
     /// Tokenizer: a tokenizer.json, a directory with one, a name on the hub, or `builtin`
     ///
@@ -100,23 +120,43 @@ pub struct ServerOptions {
     /// PEM file with the certificates to trust instead of the system's
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     pub ca_cert: Option<PathBuf>,
+
+    /// PEM file with the certificate to show to servers that ask for one, and its key
+    #[arg(long, value_name = "FILE")]
+    pub client_cert: Option<PathBuf>,
+
+    /// PEM file with the key of --client-cert, if it is not in the same file
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
+
+    /// Speak HTTP/2, one request at a time per connection
+    ///
+    /// As negotiated over https; from the first byte over http.
+    #[arg(long)]
+    pub http2: bool,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
         ServerOptions {
             backend: "openai".into(),
-            base_url: None,
+            base_url: Vec::new(),
+            balance: Balance::RoundRobin,
             host: "127.0.0.1".into(),
             port: 8000,
             endpoint: None,
             model: None,
             served_model_name: None,
+            lora_modules: Vec::new(),
+            lora_assignment: LoraAssignment::Random,
             tokenizer: None,
             skip_tokenizer_init: false,
             ready_check_timeout_sec: 0.0,
             insecure: false,
             ca_cert: None,
+            client_cert: None,
+            client_key: None,
+            http2: false,
         }
     }
 }
@@ -249,6 +289,32 @@ impl SendOptions {
     }
 }
 
+/// What is asked of the servers beside the load.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+#[command(next_help_heading = "Server control")]
+pub struct ControlOptions {
+    /// Empty the servers' prefix caches right before the measured load
+    ///
+    /// By /reset_prefix_cache (vLLM) or /flush_cache (SGLang).
+    #[arg(long, visible_alias = "flush-cache")]
+    pub reset_prefix_cache: bool,
+
+    /// Run the servers' profilers during the measured load
+    ///
+    /// By /start_profile and /stop_profile; the servers must have been started with a profiler.
+    #[arg(long)]
+    pub profile: bool,
+
+    /// Start profiling once this many requests are under way, rather than before the first
+    #[arg(long, value_name = "N", requires = "profile")]
+    pub profile_batch_threshold: Option<u64>,
+
+    /// Stop profiling after this long, rather than after the last request
+    #[arg(long, value_name = "SECONDS", requires = "profile")]
+    pub profile_duration: Option<f64>,
+}
+
 /// How the client behaves.
 #[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -309,8 +375,10 @@ impl Default for ClientOptions {
 #[command(group(clap::ArgGroup::new("saved").multiple(true)))]
 pub struct ResultOptions {
     /// Metrics to report, of ttft, tpot, itl, e2el and others
-    #[arg(long, value_name = "LIST", default_value_t = ResultOptions::default().percentile_metrics)]
-    pub percentile_metrics: String,
+    ///
+    /// `ttft,tpot,itl` if not given, `e2el` where answers are not streamed.
+    #[arg(long, value_name = "LIST")]
+    pub percentile_metrics: Option<String>,
 
     /// Percentiles to report, such as 50,90,99.9
     #[arg(long, value_name = "LIST", default_value_t = ResultOptions::default().metric_percentiles)]
@@ -323,6 +391,10 @@ pub struct ResultOptions {
     /// A gap in a stream longer than this counts as a stall
     #[arg(long, value_name = "MS", default_value_t = ResultOptions::default().stall_ms)]
     pub stall_ms: f64,
+
+    /// Exit with code 3 if a larger share of the requests failed, 0 to 1
+    #[arg(long, value_name = "SHARE")]
+    pub max_failure_rate: Option<f64>,
 
     /// Write the result as JSON, in the format of `vllm bench serve`
     #[arg(long, group = "saved")]
@@ -362,10 +434,11 @@ pub struct ResultOptions {
 impl Default for ResultOptions {
     fn default() -> Self {
         ResultOptions {
-            percentile_metrics: "ttft,tpot,itl".into(),
+            percentile_metrics: None,
             metric_percentiles: "99".into(),
             goodput: Vec::new(),
             stall_ms: 500.0,
+            max_failure_rate: None,
             save_result: false,
             save_detailed: false,
             append_result: false,

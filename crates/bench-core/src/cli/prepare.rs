@@ -5,24 +5,29 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bench_backends::backend;
+use bench_backends::{Backend, backend};
 use bench_datasets::{Tokenizer, dataset_hash};
-use bench_http::{Target, TargetOptions, TlsOptions, reach};
-use bench_metrics::{MetricsError, Slo, SummaryOptions, parse_metrics, parse_percentiles};
+use bench_http::{Target, reach};
+use bench_metrics::{Metric, MetricsError, Slo, SummaryOptions, parse_metrics, parse_percentiles};
 use bench_report::{Destination, Report, ReportError, check_metadata, date_stamp};
 use bench_types::Conversation;
 use http::{HeaderName, HeaderValue};
 
 use super::options::BUILTIN;
 use super::{OptionsError, RunOptions};
-use crate::probe::list_models;
-use crate::{Arrivals, Description, RequestOptions, Run, RunError, StopHandle, Timeouts};
+use crate::ready::discover;
+use crate::{
+    Arrivals, Control, Description, Lora, Profile, ProxyOptions, RequestOptions, Run, RunError,
+    StopHandle, TargetOptions, Timeouts, TlsOptions,
+};
 
 /// What a tool knows beside the options.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// The API key, read by the tool; sent as a bearer token and stored nowhere.
     pub api_key: Option<String>,
+    /// The proxies of the environment.
+    pub proxy: ProxyOptions,
     /// Base URL of a simulated server that the tool has started.
     pub simulated: Option<String>,
     /// Stops the run.
@@ -66,8 +71,8 @@ impl RunOptions {
         let backend = backend(&self.server.backend)?;
         let arrivals = self.arrivals()?;
         let summary = self.summary()?;
-        let metrics = parse_metrics(&self.result.percentile_metrics)
-            .map_err(|source| metrics_error("--percentile-metrics", source))?;
+        let metrics = self.metrics(backend)?;
+        self.check_failure_rate()?;
         let metadata = pairs("--metadata", &self.result.metadata)?;
         check_metadata(&metadata)?;
         let timeouts = self.timeouts()?;
@@ -77,39 +82,42 @@ impl RunOptions {
             self.server.ready_check_timeout_sec,
         )?;
         let mut request = self.request(&around)?;
-        let base_url = self.base_url(&around);
+        let base_urls = self.base_urls(&around);
+        let control = self.control()?;
         let saving = self.saving()?;
 
-        let tls = TlsOptions {
-            insecure: self.server.insecure,
-            ca_cert: self.server.ca_cert.clone(),
-            ..TlsOptions::default()
-        };
-        let options = TargetOptions {
-            tls: tls.clone(),
-            ..TargetOptions::default()
-        };
-        let target = Target::resolve(&base_url, &options)
-            .await
-            .map_err(RunError::from)?;
+        let transport = self.transport(&around);
+        let mut targets = Vec::new();
+        for url in &base_urls {
+            let target = Target::resolve(url, &transport).await;
+            targets.push(target.map_err(RunError::from)?);
+        }
         let mut ready_timeout = ready_timeout;
         if request.model.is_empty() {
             let began = Instant::now();
-            request.model = discover(&target, &request, ready_timeout).await?;
+            request.model = wait_for_model(&targets[0], &request, ready_timeout).await?;
             // The answer was a sign of life; only what is left of the time is waited for more.
             ready_timeout = ready_timeout.saturating_sub(began.elapsed());
         } else if ready_timeout.is_zero() {
             // Before the tokenizer and the dataset take their time.
-            reach(&target, timeouts.connect)
-                .await
-                .map_err(RunError::asking)?;
+            for target in &targets {
+                reach(target, timeouts.connect)
+                    .await
+                    .map_err(RunError::asking)?;
+            }
         }
         let model_id = self.server.model.clone();
         let model_id = model_id.unwrap_or_else(|| request.model.clone());
         let tokenizer = self.tokenizer(&model_id, around.simulated.is_some())?;
         let mut warnings = Vec::new();
         let (conversations, warm_up) = self.conversations(tokenizer.as_ref(), &mut warnings)?;
-        let run = Run::builder(base_url, backend)
+        let mut base_urls = base_urls.into_iter();
+        let run = Run::builder(base_urls.next().unwrap_or_default(), backend)
+            .also_at(base_urls)
+            .balance(self.server.balance)
+            .transport(transport)
+            .lora(self.lora())
+            .control(control)
             .describe(Description {
                 label: self.result.label.clone(),
                 metadata,
@@ -125,7 +133,6 @@ impl RunOptions {
             .max_concurrency(self.load.max_concurrency)
             .threads(self.client.client_threads)
             .keepalive(!self.client.no_keepalive)
-            .tls(tls)
             .timeouts(timeouts)
             .request(request)
             .tokenizer(tokenizer)
@@ -247,16 +254,79 @@ impl RunOptions {
         })
     }
 
-    fn base_url(&self, around: &Surroundings) -> String {
+    fn base_urls(&self, around: &Surroundings) -> Vec<String> {
         let server = &self.server;
-        if let Some(url) = around.simulated.as_ref().or(server.base_url.as_ref()) {
-            return url.clone();
+        if let Some(url) = &around.simulated {
+            return vec![url.clone()];
+        }
+        if !server.base_url.is_empty() {
+            return server.base_url.clone();
         }
         // An IPv6 address needs brackets to stand before a port.
-        if server.host.contains(':') && !server.host.starts_with('[') {
-            return format!("http://[{}]:{}", server.host, server.port);
+        let host = match server.host.contains(':') && !server.host.starts_with('[') {
+            true => format!("[{}]", server.host),
+            false => server.host.clone(),
+        };
+        vec![format!("http://{host}:{}", server.port)]
+    }
+
+    fn transport(&self, around: &Surroundings) -> TargetOptions {
+        let server = &self.server;
+        TargetOptions {
+            tls: TlsOptions {
+                insecure: server.insecure,
+                ca_cert: server.ca_cert.clone(),
+                client_cert: server.client_cert.clone(),
+                client_key: server.client_key.clone(),
+            },
+            http2: server.http2,
+            proxy: around.proxy.clone(),
         }
-        format!("http://{}:{}", server.host, server.port)
+    }
+
+    fn lora(&self) -> Lora {
+        Lora {
+            adapters: self.server.lora_modules.clone(),
+            assignment: self.server.lora_assignment,
+            seed: self.load.seed,
+        }
+    }
+
+    fn control(&self) -> Result<Control, OptionsError> {
+        let control = &self.control;
+        let duration = match control.profile_duration {
+            None => None,
+            Some(limit) => Some(seconds("--profile-duration", limit)?),
+        };
+        let profile = Profile {
+            batch_threshold: control.profile_batch_threshold,
+            duration,
+        };
+        Ok(Control {
+            reset_cache: control.reset_prefix_cache,
+            profile: control.profile.then_some(profile),
+        })
+    }
+
+    /// The metrics with a section in the report.
+    fn metrics(&self, backend: &dyn Backend) -> Result<Vec<&'static Metric>, OptionsError> {
+        let streamed = backend.can_stream() && !self.send.no_stream;
+        let list = match &self.result.percentile_metrics {
+            Some(list) => list.as_str(),
+            None if streamed => "ttft,tpot,itl",
+            None => "e2el",
+        };
+        parse_metrics(list).map_err(|source| metrics_error("--percentile-metrics", source))
+    }
+
+    fn check_failure_rate(&self) -> Result<(), OptionsError> {
+        match self.result.max_failure_rate {
+            Some(rate) if !(0.0..=1.0).contains(&rate) => {
+                let problem = format!("{rate} is not a share: 0 allows no failure, 1 any number");
+                Err(OptionsError::flag("--max-failure-rate", problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Finds out before the run whether its result can be written.
@@ -304,9 +374,10 @@ impl RunOptions {
     ) -> Result<(Vec<Conversation>, Vec<Conversation>), OptionsError> {
         let (count, warm_ups) = (self.load.num_prompts, self.load.num_warmups);
         let dataset = self.dataset.dataset()?;
-        if self.dataset.input_len.is_some() && dataset.name() != "random" {
+        if self.dataset.input_len.is_some() && !dataset.name().starts_with("random") {
             let problem = format!(
-                "`{}` sends its prompts as they are; the flag is for --dataset-name random",
+                "`{}` sends its prompts as they are; the flag is for --dataset-name random and \
+                 random-rerank",
                 dataset.name()
             );
             return Err(OptionsError::flag("--input-len", problem));
@@ -316,7 +387,8 @@ impl RunOptions {
             dataset.sample(&context)
         };
         let measured = sample(count, self.load.seed)?;
-        if measured.len() < count {
+        // All others make as many as they are asked for, though several may share a request.
+        if self.dataset.no_oversample && measured.len() < count {
             warnings.push(format!(
                 "the dataset has only {} prompts of the {count} asked for",
                 measured.len()
@@ -332,20 +404,15 @@ impl RunOptions {
 }
 
 /// The first model the server lists; waits for the server as long as `limit`.
-async fn discover(
+async fn wait_for_model(
     target: &Target,
     request: &RequestOptions,
     limit: Duration,
 ) -> Result<String, OptionsError> {
     let deadline = tokio::time::Instant::now() + limit;
     loop {
-        match list_models(target, request).await {
-            Ok(models) => {
-                return models.into_iter().next().ok_or_else(|| {
-                    let problem = "the server lists no model; name the one to ask for";
-                    OptionsError::flag("--model", problem)
-                });
-            }
+        match discover(target, request).await {
+            Ok(model) => return Ok(model),
             Err(error) if tokio::time::Instant::now() >= deadline => return Err(error.into()),
             Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
         }

@@ -7,10 +7,11 @@ mod preparation;
 mod stopping;
 mod tokens;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bench_core::report::Report;
-use bench_core::types::{Conversation, Prompt, RequestRecord};
+use bench_core::types::{Audio, Conversation, Prompt, RequestRecord};
 use bench_core::{Run, RunBuilder, backends::backend};
 use bench_sim::{SimConfig, SimHandle, SimServer};
 
@@ -38,6 +39,39 @@ fn prompts(count: u64, tokens: u32) -> Vec<Conversation> {
     let prompt = |id| Prompt::Text(format!("prompt number {id}").into());
     (0..count)
         .map(|id| Conversation::single(id, prompt(id), Some(3), tokens))
+        .collect()
+}
+
+/// `count` recordings, each as long as the simulated server takes to say `tokens` tokens.
+fn recordings(count: u64, tokens: u32) -> Vec<Conversation> {
+    const RATE: u32 = 8_000;
+    let samples = RATE * tokens / 3;
+    let mut bytes = Vec::new();
+    for part in [
+        b"RIFF".as_slice(),
+        &(36 + samples).to_le_bytes(),
+        b"WAVEfmt ",
+        &16_u32.to_le_bytes(),
+        // PCM, one channel.
+        &[1, 0, 1, 0],
+        &RATE.to_le_bytes(),
+        &RATE.to_le_bytes(),
+        // One byte a sample.
+        &[1, 0, 8, 0],
+        b"data",
+        &samples.to_le_bytes(),
+    ] {
+        bytes.extend_from_slice(part);
+    }
+    bytes.resize(bytes.len() + samples as usize, 128);
+    let recording = Arc::new(Audio {
+        file_name: "silence.wav".to_owned(),
+        bytes,
+        duration: Duration::from_secs_f64(f64::from(samples) / f64::from(RATE)),
+    });
+    let prompt = || Prompt::Audio(Arc::clone(&recording));
+    (0..count)
+        .map(|id| Conversation::single(id, prompt(), None, tokens))
         .collect()
 }
 

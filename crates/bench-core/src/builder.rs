@@ -1,0 +1,304 @@
+use std::time::Duration;
+
+use bench_backends::Backend;
+use bench_datasets::Tokenizer;
+use bench_http::{Target, TargetOptions};
+use bench_metrics::tokens::KeepText;
+use bench_metrics::{METRICS, Metric, SummaryOptions};
+use bench_types::Conversation;
+use http::{HeaderName, HeaderValue};
+
+use crate::arrivals::Arrivals;
+use crate::plan::{Plan, first_ids};
+use crate::servers::Servers;
+use crate::stop::StopHandle;
+use crate::{Balance, Control, Lora, RequestOptions, Run, Timeouts};
+
+/// Connections opened before a run, at most. Further ones are opened when they are needed.
+const MOST_WARM: usize = 16_384;
+
+/// How many connections are kept in reserve while requests arrive at a rate: enough for this
+/// stretch of time at that rate.
+const RESERVE_SECONDS: f64 = 0.25;
+
+/// Collects the options of a [`Run`]. Everything but the target, the backend and the
+/// conversations has a default.
+pub struct RunBuilder {
+    pub(crate) base_urls: Vec<String>,
+    pub(crate) balance: Balance,
+    pub(crate) transport: TargetOptions,
+    pub(crate) backend: &'static dyn Backend,
+    pub(crate) conversations: Vec<Conversation>,
+    pub(crate) warm_up: Vec<Conversation>,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) max_concurrency: Option<usize>,
+    threads: Option<usize>,
+    keepalive: bool,
+    timeouts: Timeouts,
+    pub(crate) request: RequestOptions,
+    lora: Lora,
+    pub(crate) control: Control,
+    pub(crate) tokenizer: Option<Tokenizer>,
+    keep_text: bool,
+    pub(crate) summary: SummaryOptions,
+    pub(crate) metrics: Vec<&'static Metric>,
+    pub(crate) ready_timeout: Duration,
+    grace: Duration,
+    pub(crate) simulated: bool,
+    pub(crate) stop: StopHandle,
+    pub(crate) describe: Description,
+}
+
+/// What a result says about its run beyond what the run itself knows.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// The user's name for the run.
+    pub label: Option<String>,
+    /// Pairs added to the result.
+    pub metadata: Vec<(String, String)>,
+    /// The resolved options, whole.
+    pub options: serde_json::Value,
+    /// Name and version of the tool that runs it.
+    pub tool: Option<String>,
+    /// Fingerprint of the dataset.
+    pub dataset_hash: Option<String>,
+    /// What should be reported with the result, one sentence each.
+    pub warnings: Vec<String>,
+    /// The name the model is known by, if it is not the one sent to the server.
+    pub model_id: Option<String>,
+}
+
+impl RunBuilder {
+    pub(crate) fn new(base_url: String, backend: &'static dyn Backend) -> RunBuilder {
+        RunBuilder {
+            base_urls: vec![base_url],
+            balance: Balance::default(),
+            transport: TargetOptions::default(),
+            backend,
+            conversations: Vec::new(),
+            warm_up: Vec::new(),
+            arrivals: Arrivals::burst(),
+            max_concurrency: None,
+            threads: None,
+            keepalive: true,
+            timeouts: Timeouts::default(),
+            request: RequestOptions::default(),
+            lora: Lora::default(),
+            control: Control::default(),
+            tokenizer: None,
+            keep_text: false,
+            summary: SummaryOptions::default(),
+            metrics: METRICS[..3].to_vec(),
+            ready_timeout: Duration::ZERO,
+            grace: Duration::from_secs(30),
+            simulated: false,
+            stop: StopHandle::new(),
+            describe: Description::default(),
+        }
+    }
+
+    pub(crate) fn plan(&self, targets: Vec<Target>, conversations: Vec<Conversation>) -> Plan {
+        let count = conversations.len();
+        let paced = self.arrivals.is_paced();
+        // A burst needs a slot for every request, and each worker its share of them.
+        let burst = if paced { None } else { Some(count) };
+        let slots = self.max_concurrency.or(burst);
+        let slots = slots.map(|slots| slots.clamp(1, count));
+        let threads = self.threads.unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+        });
+        let reserve = if paced {
+            (self.arrivals.rate() * RESERVE_SECONDS).clamp(4.0, 1024.0) as usize
+        } else {
+            0
+        };
+        let warm_connections = match slots {
+            Some(slots) => slots.min(MOST_WARM),
+            None => reserve.min(count),
+        };
+        Plan {
+            servers: Servers::new(targets, self.balance),
+            backend: self.backend,
+            first_ids: first_ids(&conversations),
+            offsets: self.arrivals.offsets(count),
+            paced,
+            slots,
+            warm_connections,
+            // A run that is limited has all the connections it needs from the start.
+            reserve: if slots.is_none() { reserve } else { 0 },
+            keepalive: self.keepalive,
+            timeouts: self.timeouts,
+            request: self.request.clone(),
+            models: self.models(),
+            model_of: self.lora.assign(count),
+            keep_text: match (self.keep_text, &self.tokenizer) {
+                (true, _) => KeepText::Always,
+                (false, Some(_)) => KeepText::UntilCounted,
+                (false, None) => KeepText::Never,
+            },
+            grace: self.grace,
+            threads: threads.clamp(1, slots.unwrap_or(count).max(1)),
+            conversations,
+        }
+    }
+
+    /// The models that requests ask for.
+    pub(crate) fn models(&self) -> Vec<String> {
+        match self.lora.adapters.as_slice() {
+            [] => vec![self.request.model.clone()],
+            adapters => adapters.to_vec(),
+        }
+    }
+
+    /// What is sent, in this order.
+    pub fn conversations(mut self, conversations: Vec<Conversation>) -> RunBuilder {
+        self.conversations = conversations;
+        self
+    }
+
+    /// What is sent first and not measured.
+    pub fn warm_up_with(mut self, conversations: Vec<Conversation>) -> RunBuilder {
+        self.warm_up = conversations;
+        self
+    }
+
+    /// When it is sent; all at once by default.
+    pub fn arrivals(mut self, arrivals: Arrivals) -> RunBuilder {
+        self.arrivals = arrivals;
+        self
+    }
+
+    /// The most requests under way at once; no limit by default.
+    pub fn max_concurrency(mut self, slots: impl Into<Option<usize>>) -> RunBuilder {
+        self.max_concurrency = slots.into();
+        self
+    }
+
+    /// Number of threads that send and receive; one per core by default.
+    pub fn threads(mut self, threads: impl Into<Option<usize>>) -> RunBuilder {
+        self.threads = threads.into();
+        self
+    }
+
+    /// Whether a connection carries more than one request; it does by default.
+    pub fn keepalive(mut self, keepalive: bool) -> RunBuilder {
+        self.keepalive = keepalive;
+        self
+    }
+
+    /// Further servers at these base URLs; the load is spread over all.
+    pub fn also_at(mut self, base_urls: impl IntoIterator<Item = impl Into<String>>) -> RunBuilder {
+        let urls = base_urls.into_iter().map(Into::into);
+        self.base_urls.extend(urls);
+        self
+    }
+
+    /// How the load is spread over several servers.
+    pub fn balance(mut self, balance: Balance) -> RunBuilder {
+        self.balance = balance;
+        self
+    }
+
+    /// TLS, HTTP/2 and proxies.
+    pub fn transport(mut self, transport: TargetOptions) -> RunBuilder {
+        self.transport = transport;
+        self
+    }
+
+    /// Time limits of each request.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> RunBuilder {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// What all requests have in common.
+    pub fn request(mut self, request: RequestOptions) -> RunBuilder {
+        self.request = request;
+        self
+    }
+
+    /// The model to ask for; by default the first the server lists.
+    pub fn model(mut self, model: impl Into<String>) -> RunBuilder {
+        self.request.model = model.into();
+        self
+    }
+
+    /// LoRA adapters to ask for in place of the model.
+    pub fn lora(mut self, lora: Lora) -> RunBuilder {
+        self.lora = lora;
+        self
+    }
+
+    /// What is asked of the servers around the measured load.
+    pub fn control(mut self, control: Control) -> RunBuilder {
+        self.control = control;
+        self
+    }
+
+    /// Adds a header to every request. The values of headers that are marked sensitive are
+    /// kept out of everything the run says.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> RunBuilder {
+        self.request.headers.push((name, value));
+        self
+    }
+
+    /// Counts tokens where the server does not.
+    pub fn tokenizer(mut self, tokenizer: impl Into<Option<Tokenizer>>) -> RunBuilder {
+        self.tokenizer = tokenizer.into();
+        self
+    }
+
+    /// Keeps the generated texts in the records.
+    pub fn keep_text(mut self, keep: bool) -> RunBuilder {
+        self.keep_text = keep;
+        self
+    }
+
+    /// Percentiles, goodput and the like.
+    pub fn summary(mut self, options: SummaryOptions) -> RunBuilder {
+        self.summary = options;
+        self
+    }
+
+    /// The metrics with a section in the report; TTFT, TPOT and ITL by default.
+    pub fn metrics(mut self, metrics: Vec<&'static Metric>) -> RunBuilder {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Waits this long for the server to answer a request before the run; not at all by
+    /// default.
+    pub fn ready_timeout(mut self, limit: Duration) -> RunBuilder {
+        self.ready_timeout = limit;
+        self
+    }
+
+    /// How long requests under way may go on after a stop; 30 s by default.
+    pub fn grace(mut self, grace: Duration) -> RunBuilder {
+        self.grace = grace;
+        self
+    }
+
+    /// Marks the result as one of a simulated server.
+    pub fn simulated(mut self, simulated: bool) -> RunBuilder {
+        self.simulated = simulated;
+        self
+    }
+
+    /// Lets the run be stopped from outside.
+    pub fn stop_handle(mut self, stop: StopHandle) -> RunBuilder {
+        self.stop = stop;
+        self
+    }
+
+    /// What the result says beyond what the run knows.
+    pub fn describe(mut self, description: Description) -> RunBuilder {
+        self.describe = description;
+        self
+    }
+
+    /// The run, ready to be executed.
+    pub fn build(self) -> Run {
+        Run { options: self }
+    }
+}

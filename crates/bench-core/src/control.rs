@@ -1,0 +1,206 @@
+//! What is asked of the servers around the measured load: empty your cache, start and stop
+//! your profiler.
+
+use std::time::Duration;
+
+use bench_http::Target;
+use http::{Method, StatusCode};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::RunError;
+use crate::observer::{Observer, Phase, Progress};
+use crate::probe::Asker;
+
+/// How the servers are prepared for the measured load, and watched during it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// Empty the prefix cache of every server right before the measured load.
+    pub reset_cache: bool,
+    /// Run the profiler of every server during it.
+    pub profile: Option<Profile>,
+}
+
+/// When the servers' profilers run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Start once this many requests are under way, rather than before the first.
+    pub batch_threshold: Option<u64>,
+    /// Stop after this long, rather than after the last request.
+    pub duration: Option<Duration>,
+}
+
+/// A profiler may write gigabytes before it answers.
+const PROFILER_LIMIT: Duration = Duration::from_secs(600);
+
+const CACHE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A server refuses to empty its cache while requests are under way; the last one may take
+/// this long to be gone.
+const CACHE_PATIENCE: Duration = Duration::from_secs(10);
+const CACHE_PAUSE: Duration = Duration::from_millis(200);
+
+/// The routes by which servers empty their prefix caches: vLLM's and SGLang's.
+const CACHE_ROUTES: &[&str] = &["/reset_prefix_cache", "/flush_cache"];
+
+/// Empties the prefix cache of every server.
+///
+/// # Errors
+/// If one of them cannot or will not.
+pub(crate) async fn reset_caches<'t>(
+    targets: impl Iterator<Item = &'t Target>,
+    asker: &Asker,
+) -> Result<(), RunError> {
+    for target in targets {
+        reset_cache(target, asker).await?;
+    }
+    Ok(())
+}
+
+async fn reset_cache(target: &Target, asker: &Asker) -> Result<(), RunError> {
+    let deadline = Instant::now() + CACHE_PATIENCE;
+    for path in CACHE_ROUTES {
+        loop {
+            let response = asker.ask(target, Method::POST, path, CACHE_LIMIT).await?;
+            if response.status.is_success() {
+                return Ok(());
+            }
+            if is_missing(response.status) {
+                break;
+            }
+            if Instant::now() >= deadline {
+                return Err(RunError::Control {
+                    url: format!("{}{path}", target.url()),
+                    answer: asker.explain(&response),
+                    cure: "its cache can be emptied only while it has nothing to do",
+                });
+            }
+            sleep(CACHE_PAUSE).await;
+        }
+    }
+    Err(RunError::Control {
+        url: target.url().to_owned(),
+        answer: format!("it has none of {}", CACHE_ROUTES.join(", ")),
+        cure: "vLLM has the route if VLLM_SERVER_DEV_MODE=1 is set where it runs",
+    })
+}
+
+fn is_missing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
+    )
+}
+
+/// The profilers of all servers, from their start to their stop.
+pub(crate) struct Profiling {
+    /// Gone when the measured load is over.
+    running: oneshot::Sender<()>,
+    task: JoinHandle<Vec<String>>,
+}
+
+impl Profiling {
+    /// Starts the profilers, or waits for the time to start them. `in_flight` follows the
+    /// number of requests under way.
+    ///
+    /// # Errors
+    /// If they are to be started now and one of them cannot be.
+    pub(crate) async fn begin(
+        profile: Profile,
+        targets: Vec<Target>,
+        asker: Asker,
+        in_flight: watch::Receiver<u64>,
+    ) -> Result<Profiling, RunError> {
+        let (running, over) = oneshot::channel();
+        let profilers = Profilers { targets, asker };
+        if profile.batch_threshold.is_none() {
+            profilers.all("/start_profile").await?;
+        }
+        let task = tokio::spawn(profilers.follow(profile, in_flight, over));
+        Ok(Profiling { running, task })
+    }
+
+    /// The measured load is over: stops the profilers and says what went wrong with them.
+    pub(crate) async fn end(self) -> Vec<String> {
+        drop(self.running);
+        self.task.await.unwrap_or_default()
+    }
+}
+
+struct Profilers {
+    targets: Vec<Target>,
+    asker: Asker,
+}
+
+impl Profilers {
+    async fn follow(
+        self,
+        profile: Profile,
+        mut in_flight: watch::Receiver<u64>,
+        mut over: oneshot::Receiver<()>,
+    ) -> Vec<String> {
+        if let Some(threshold) = profile.batch_threshold {
+            tokio::select! {
+                biased;
+                reached = in_flight.wait_for(|count| *count >= threshold) => {
+                    if reached.is_err() {
+                        return vec![never_reached(threshold)];
+                    }
+                }
+                _ = &mut over => return vec![never_reached(threshold)],
+            }
+            if let Err(error) = self.all("/start_profile").await {
+                return vec![error.to_string()];
+            }
+        }
+        match profile.duration {
+            // It does not matter which of the two comes first.
+            Some(limit) => drop(timeout(limit, over).await),
+            None => drop(over.await),
+        }
+        let stopped = self.all("/stop_profile").await;
+        stopped.err().iter().map(ToString::to_string).collect()
+    }
+
+    async fn all(&self, path: &str) -> Result<(), RunError> {
+        for target in &self.targets {
+            let asked = self.asker.ask(target, Method::POST, path, PROFILER_LIMIT);
+            let response = asked.await?;
+            if !response.status.is_success() {
+                return Err(RunError::Control {
+                    url: format!("{}{path}", target.url()),
+                    answer: self.asker.explain(&response),
+                    cure: "the profiler has to be enabled where the server is started \
+                           (vLLM: --profiler-config)",
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn never_reached(threshold: u64) -> String {
+    format!("the profiler was not started: there were never {threshold} requests under way")
+}
+
+/// Tells another task how many requests are under way.
+pub(crate) struct InFlight<'o> {
+    pub(crate) observer: &'o mut dyn Observer,
+    pub(crate) sender: watch::Sender<u64>,
+}
+
+impl Observer for InFlight<'_> {
+    fn phase(&mut self, phase: Phase) {
+        self.observer.phase(phase);
+    }
+
+    fn record(&mut self, record: &bench_types::RequestRecord) {
+        self.observer.record(record);
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        self.sender.send_replace(progress.in_flight);
+        self.observer.progress(progress);
+    }
+}

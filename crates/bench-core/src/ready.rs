@@ -1,0 +1,171 @@
+//! Before the measured load: are the servers there, do they serve the model, are they warm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bench_http::Target;
+use bench_metrics::tokens::KeepText;
+use bench_stream::Clock;
+use bench_types::{Conversation, Failure, Nanos, Outcome, Prompt};
+
+use crate::RunError;
+use crate::builder::RunBuilder;
+use crate::engine;
+use crate::observer::{Observer, Phase};
+use crate::plan::Plan;
+use crate::probe::Asker;
+
+/// Between two attempts to find the server ready.
+const READY_PAUSE: Duration = Duration::from_millis(500);
+
+impl RunBuilder {
+    /// A plan to send `conversations` beside the measured ones.
+    fn side_plan(&self, targets: &[Target], conversations: Vec<Conversation>) -> Plan {
+        let mut plan = self.plan(targets.to_vec(), conversations);
+        plan.offsets.fill(Nanos::ZERO);
+        plan.paced = false;
+        plan.keep_text = KeepText::Never;
+        plan.warm_connections = plan.slots.unwrap_or(1);
+        plan.request.request_id_prefix.push_str("warmup-");
+        plan
+    }
+
+    /// One small request of the kind that will be measured.
+    async fn try_one(
+        &self,
+        target: &Target,
+        model: &str,
+        clock: Clock,
+    ) -> Result<Outcome, RunError> {
+        let prompt = match self.conversations.first().map(|c| &c.turns[0].prompt) {
+            Some(Prompt::TokenIds(ids)) => Prompt::TokenIds(ids[..ids.len().min(1)].into()),
+            Some(Prompt::Text(_)) | None => Prompt::Text("Hello".into()),
+            Some(other) => other.clone(),
+        };
+        let one = vec![Conversation::single(0, prompt, None, 1)];
+        let mut plan = self.side_plan(std::slice::from_ref(target), one);
+        plan.models = vec![model.to_owned()];
+        plan.model_of = Vec::new();
+        let (plan, stop) = (Arc::new(plan), self.stop.clone());
+        let mut recording = engine::record(&plan, clock, &stop, &mut (), Phase::ReadyCheck).await?;
+        let ended = recording.records.pop().map(|record| record.outcome);
+        Ok(ended.unwrap_or(Outcome::Failed(Failure::Cancelled)))
+    }
+
+    /// Waits until every server has answered a request.
+    pub(crate) async fn await_ready(
+        &self,
+        targets: &[Target],
+        clock: Clock,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        if self.ready_timeout.is_zero() {
+            return Ok(());
+        }
+        let deadline = clock.now().saturating_add(self.ready_timeout.into());
+        observer.phase(Phase::ReadyCheck);
+        let models = self.models();
+        for target in targets {
+            loop {
+                let last = match self.try_one(target, &models[0], clock).await {
+                    Ok(Outcome::Completed(_)) => break,
+                    Ok(Outcome::Failed(failure)) => failure,
+                    Err(RunError::Unreachable(error)) => error.into(),
+                    Err(other) => return Err(other),
+                };
+                if clock.now() >= deadline || self.stop.is_stopped() {
+                    return Err(RunError::NotReady {
+                        url: target.url().to_owned(),
+                        seconds: self.ready_timeout.as_secs_f64(),
+                        last,
+                    });
+                }
+                tokio::time::sleep(READY_PAUSE).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out the model if none was named, and whether every server knows those that were.
+    pub(crate) async fn settle_models(
+        &mut self,
+        targets: &[Target],
+        asker: &Asker,
+        clock: Clock,
+    ) -> Result<Vec<String>, RunError> {
+        let mut notes = Vec::new();
+        for target in targets {
+            let listed = asker.list_models(target).await;
+            if self.request.model.is_empty() {
+                self.request.model = first_model(listed)?;
+                continue;
+            }
+            let served = match listed {
+                Ok(served) if served.is_empty() => continue,
+                Ok(served) => served,
+                Err(error @ RunError::Unreachable(_)) => return Err(error),
+                // Not every server lists its models; those that do not are taken at their
+                // word.
+                Err(_) => continue,
+            };
+            for model in self.models() {
+                if served.contains(&model) {
+                    continue;
+                }
+                match self.try_one(target, &model, clock).await? {
+                    Outcome::Completed(_) => notes.push(format!(
+                        "the server answers requests for `{model}` although it lists only: {}",
+                        served.join(", ")
+                    )),
+                    Outcome::Failed(answer) => {
+                        return Err(RunError::UnknownModel {
+                            model,
+                            answer,
+                            served,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(notes)
+    }
+
+    /// Sends the warm-up requests. Their times are not kept; that some failed is.
+    pub(crate) async fn warm_up(
+        &mut self,
+        targets: &[Target],
+        clock: Clock,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<String>, RunError> {
+        let conversations = std::mem::take(&mut self.warm_up);
+        if conversations.is_empty() {
+            return Ok(None);
+        }
+        let plan = Arc::new(self.side_plan(targets, conversations));
+        let requests = plan.requests();
+        let phase = Phase::WarmUp { requests };
+        let stop = self.stop.clone();
+        let recording = engine::record(&plan, clock, &stop, observer, phase).await?;
+        let failures = || recording.records.iter().filter_map(|r| r.outcome.failure());
+        Ok(failures().next().map(|example| {
+            let failed = failures().count();
+            format!("{failed} of {requests} warm-up requests failed: {example}")
+        }))
+    }
+}
+
+/// The first of the models a server lists.
+pub(crate) fn first_model(listed: Result<Vec<String>, RunError>) -> Result<String, RunError> {
+    listed?.into_iter().next().ok_or(RunError::NoModelList {
+        reason: "/v1/models lists none".into(),
+    })
+}
+
+/// Asks a server which model it serves.
+#[cfg(feature = "cli")]
+pub(crate) async fn discover(
+    target: &Target,
+    request: &crate::RequestOptions,
+) -> Result<String, RunError> {
+    first_model(Asker::new(request).list_models(target).await)
+}
