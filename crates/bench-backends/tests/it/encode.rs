@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 /// The path and the body that `name` was asked with.
-fn captured(name: &str) -> (String, Value) {
+pub(crate) fn captured(name: &str) -> (String, Value) {
     let path = wire_fixtures().join(format!("{name}.request.txt"));
     let text = std::fs::read_to_string(path).expect("fixture");
     let (head, body) = text.split_at(text.find("\n{").expect("body"));
@@ -14,7 +14,8 @@ fn captured(name: &str) -> (String, Value) {
     (path.expect("path").to_owned(), body)
 }
 
-fn encoded(name: &str, request: &Request<'_>) -> (String, Value) {
+/// The path and the body that the backend `name` writes.
+pub(crate) fn encoded(name: &str, request: &Request<'_>) -> (String, Value) {
     let http = backend(name)
         .expect("registered")
         .encode(request)

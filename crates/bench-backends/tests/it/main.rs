@@ -1,13 +1,19 @@
 //! The codecs on captured streams, on made-up ones, and the requests they write.
 
 mod captures;
+mod deepspeed_mii;
 mod encode;
+mod engines;
 mod outcomes;
+mod sglang;
 mod shapes;
+mod tgi;
+mod trtllm;
 
 use bench_backends::{BackendError, BodyEnd, Decoder, StreamEvent, backend};
 use bench_stream::{SseLimits, SseParser};
 use bench_types::{Failure, Finish, MarkKind, ServerTimings, TokenSource};
+use http::{HeaderName, HeaderValue};
 
 /// Everything a decoder said about a stream.
 #[derive(Debug, Default, PartialEq)]
@@ -82,6 +88,32 @@ pub(crate) fn decode<'f>(
     let read = read(&mut *decoder, &mut seen, frames);
     let outcome = match read {
         Ok(()) => decoder.finish(end),
+        Err(error) => Err(error.into()),
+    };
+    Decoded {
+        seen,
+        source: decoder.chunk_tokens(),
+        outcome,
+    }
+}
+
+/// Gives the headers and the body of an answer that was not streamed to a decoder, the way a
+/// run does.
+pub(crate) fn whole(
+    mut decoder: Box<dyn Decoder>,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Decoded {
+    let mut seen = Seen::default();
+    let header = |(name, value): &(String, String)| {
+        let name = name.parse::<HeaderName>().expect("a name");
+        (name, value.parse::<HeaderValue>().expect("a value"))
+    };
+    let headers = headers.iter().map(header).collect();
+    decoder.headers(&headers, &mut |event| seen.take(event));
+    let read = decoder.decode_whole(body, &mut |event| seen.take(event));
+    let outcome = match read {
+        Ok(()) => decoder.finish(BodyEnd::Complete),
         Err(error) => Err(error.into()),
     };
     Decoded {
