@@ -42,6 +42,16 @@ const TABLE: &[Row] = &[
         ],
     ),
     row(5, "bench-serve", &["bench-core", "bench-sim"]),
+    row(
+        5,
+        "bench-aggregate",
+        &[
+            "bench-types",
+            "bench-metrics",
+            "bench-report",
+            "bench-datasets",
+        ],
+    ),
     row(1, "bench-testkit", &[]),
     row(6, "xtask", &["bench-serve"]),
 ];

@@ -309,6 +309,32 @@ fn a_log_that_cannot_be_written_names_its_file() {
 }
 
 #[test]
+fn marks_are_columns() {
+    let mut record = make::answered(0);
+    record.timeline.marks[2].at = Nanos(29_930_000);
+    let dir = temp();
+    let path = log(dir.path(), &header(), &[record], false);
+    let text = fs::read_to_string(path).expect("readable");
+    let mut lines = text.lines();
+    let header = lines.next().expect("a header");
+    assert!(header.starts_with("{\"bench_record_log\":1,\"setup\":{\"date\":\"20261121-212154\","));
+    let line: serde_json::Value = lines
+        .next()
+        .and_then(|line| serde_json::from_str(line).ok())
+        .expect("JSON");
+    let record = &line["record"];
+    assert_eq!(record["request"]["id"], 0);
+    assert_eq!(
+        record["marks"],
+        serde_json::json!({
+            "steps": [15_030_000, 5_000_000, 9_900_000, 10_100_000, 10_000_000, 1_000_000, 0],
+            "kinds": ["role", ["text", 4], "empty", "done"],
+            "tokens": [0, [1, 4], [0, 2]],
+        })
+    );
+}
+
+#[test]
 fn a_long_stream_makes_a_short_line() {
     let mut record = make::answered(0);
     let mark = |i: u64| Mark {

@@ -1,0 +1,53 @@
+use std::path::PathBuf;
+
+use bench_datasets::DatasetError;
+use bench_report::ReportError;
+use thiserror::Error;
+
+/// Why results cannot be worked with.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AggregateError {
+    /// A record log cannot be read.
+    #[error(transparent)]
+    Log(ReportError),
+    /// The tokenizer that is to count what the server did not cannot be loaded.
+    #[error(
+        "{source} (the server did not say how many tokens there were, so those of the logged \
+         texts have to be counted; --tokenizer names the tokenizer)"
+    )]
+    Tokenizer {
+        /// What is wrong with it.
+        source: DatasetError,
+    },
+    /// The result is not welcome where it should go.
+    #[error(transparent)]
+    Destination(ReportError),
+    /// The result would take the place of the log it is made from.
+    #[error(
+        "the result would be written to {}, which is the record log itself; \
+         choose another --result-filename",
+        .path.display()
+    )]
+    ResultIsLog {
+        /// The log.
+        path: PathBuf,
+    },
+    /// The result cannot be written.
+    #[error(transparent)]
+    Write(ReportError),
+}
+
+impl AggregateError {
+    /// Whether the command line is at fault: it names something that cannot be used.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            AggregateError::Log(ReportError::LogLine { .. } | ReportError::LogCutShort { .. })
+            | AggregateError::Write(_) => false,
+            AggregateError::Log(_)
+            | AggregateError::Tokenizer { .. }
+            | AggregateError::Destination(_)
+            | AggregateError::ResultIsLog { .. } => true,
+        }
+    }
+}
