@@ -70,6 +70,14 @@ pub enum BackendError {
         /// Why not.
         source: http::header::InvalidHeaderValue,
     },
+    /// The content type of the body cannot be the value of a header.
+    #[error("content type `{content_type}` cannot be sent as a header: {source}")]
+    ContentType {
+        /// The content type.
+        content_type: String,
+        /// Why not.
+        source: http::header::InvalidHeaderValue,
+    },
     /// The body could not be serialized.
     #[error("the request body cannot be written as JSON: {0}")]
     Body(serde_json::Error),

@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod anthropic;
+mod anthropic_wire;
+mod audio_wire;
 mod backend;
 mod deepspeed_mii;
 mod embeddings;
 mod error;
 mod error_body;
+mod multipart;
+mod openai_audio;
 mod openai_body;
 mod openai_chat;
 mod openai_completions;
@@ -25,11 +30,13 @@ mod trtllm;
 mod verdict;
 mod vllm_rerank;
 
+pub use anthropic::Anthropic;
 pub use backend::{Backend, BodyEnd, Decoder, StreamEvent};
-pub use embeddings::Embeddings;
 pub use deepspeed_mii::DeepSpeedMii;
+pub use embeddings::Embeddings;
 pub use error::BackendError;
 pub use error_body::error_message;
+pub use openai_audio::OpenAiAudio;
 pub use openai_chat::OpenAiChat;
 pub use openai_completions::OpenAiCompletions;
 pub use openai_responses::OpenAiResponses;

@@ -1,8 +1,8 @@
 use strsim::levenshtein;
 
 use crate::{
-    Backend, BackendError, DeepSpeedMii, Embeddings, OpenAiChat, OpenAiCompletions,
-    OpenAiResponses, SgLang, Tgi, TrtLlm, VllmRerank,
+    Anthropic, Backend, BackendError, DeepSpeedMii, Embeddings, OpenAiAudio, OpenAiChat,
+    OpenAiCompletions, OpenAiResponses, SgLang, Tgi, TrtLlm, VllmRerank,
 };
 
 /// The backends there are. A new one is one line here.
@@ -22,11 +22,13 @@ pub const BACKENDS: &[&dyn Backend] = &[
     &TrtLlm,
     &DeepSpeedMii,
     &OpenAiResponses,
+    &Anthropic,
     &Embeddings::OPENAI,
     &Embeddings::SGLANG,
     &Embeddings::VLLM_POOLING,
     &Embeddings::INFINITY,
     &VllmRerank,
+    &OpenAiAudio,
 ];
 
 /// The backend called `name`, by its name or an alias.

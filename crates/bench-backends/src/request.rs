@@ -38,7 +38,7 @@ pub struct Request<'a> {
     pub include_usage: bool,
     /// Ask for token counts in every chunk (an extension of vLLM and SGLang).
     pub continuous_usage: bool,
-    /// More fields of the JSON body; they replace fields of the same name.
+    /// More fields of the JSON body or of the form; they replace fields of the same name.
     pub extra_body: Option<&'a Map<String, Value>>,
     /// The value of the `x-request-id` header.
     pub request_id: Option<&'a str>,
@@ -77,17 +77,13 @@ impl<'a> Request<'a> {
         default_path: &'static str,
         body: Vec<u8>,
     ) -> Result<http::Request<Bytes>, BackendError> {
-        self.post_as(
-            HeaderValue::from_static("application/json"),
-            default_path,
-            body,
-        )
+        self.post_as("application/json", default_path, body)
     }
 
     /// The HTTP request that posts a `body` of that content type.
     pub(crate) fn post_as(
         &self,
-        content_type: HeaderValue,
+        content_type: &str,
         default_path: &'static str,
         body: Vec<u8>,
     ) -> Result<http::Request<Bytes>, BackendError> {
@@ -101,7 +97,12 @@ impl<'a> Request<'a> {
             })?,
         };
         let headers = http.headers_mut();
-        headers.insert(CONTENT_TYPE, content_type);
+        let value = HeaderValue::from_str(content_type);
+        let value = value.map_err(|source| BackendError::ContentType {
+            content_type: content_type.to_owned(),
+            source,
+        })?;
+        headers.insert(CONTENT_TYPE, value);
         let accept = match self.stream {
             true => "text/event-stream",
             false => "application/json",
