@@ -85,10 +85,11 @@ impl Connection {
     }
 
     /// Encodes `request`, down to the last byte that will go over the socket, without sending
-    /// anything. The path is taken relative to the target's base URL.
+    /// anything. The path is taken relative to the target's base URL. With HTTP/2, what the
+    /// server does not allow to be sent yet is encoded when it does.
     ///
     /// # Errors
-    /// If the path cannot be part of a request or TLS refuses to encrypt.
+    /// If the path or the host cannot be part of a request or TLS refuses to encrypt.
     pub fn encode(&mut self, mut request: http::Request<Bytes>) -> Result<(), HttpError> {
         self.target.address(&mut request)?;
         self.written = 0;

@@ -186,9 +186,13 @@ impl Target {
             for name in OF_HTTP_1 {
                 headers.remove(name);
             }
-            let host = headers.remove(HOST);
-            let asked = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-            self.absolute(asked.unwrap_or_else(|| self.authority.clone()), &path)
+            let authority = match headers.remove(HOST) {
+                Some(host) => Authority::try_from(host.as_bytes()).map_err(|error| {
+                    HttpError::Request(format!("header host {host:?}: {error}"))
+                })?,
+                None => self.authority.clone(),
+            };
+            self.absolute(authority, &path)
         } else {
             headers.entry(HOST).or_insert_with(|| self.host.clone());
             match &self.forwarder {
