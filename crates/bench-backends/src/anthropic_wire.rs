@@ -36,7 +36,10 @@ impl Decoder for AnthropicDecoder {
             return Ok(());
         };
         match parsed.kind() {
-            "message_start" => self.start(parsed.message, emit),
+            "message_start" => {
+                let malformed = |source| BackendError::malformed(event.data, source);
+                self.start(parsed.message, emit).map_err(malformed)?;
+            }
             "content_block_start" => self.block(&parsed.content_block, emit),
             "content_block_delta" => self.delta(&parsed.delta, emit),
             "message_delta" => self.message_delta(&parsed, emit),
@@ -94,14 +97,19 @@ impl Decoder for AnthropicDecoder {
 }
 
 impl AnthropicDecoder {
-    fn start(&mut self, message: Option<Message<'_>>, emit: &mut dyn FnMut(StreamEvent<'_>)) {
-        let Some(message) = message else {
-            return;
-        };
-        self.verdict.model(message.model(), emit);
-        if let Some(usage) = &message.usage {
-            self.usage.update(usage);
+    fn start(
+        &mut self,
+        message: Option<&RawValue>,
+        emit: &mut dyn FnMut(StreamEvent<'_>),
+    ) -> Result<(), serde_json::Error> {
+        if let Some(message) = message {
+            let message: Message<'_> = serde_json::from_str(message.get())?;
+            self.verdict.model(message.model(), emit);
+            if let Some(usage) = &message.usage {
+                self.usage.update(usage);
+            }
         }
+        Ok(())
     }
 
     /// A block begins: empty, but nothing is lost if it is not.
@@ -200,7 +208,10 @@ struct Event<'a> {
     #[serde(rename = "type", borrow)]
     kind: Option<Text<'a>>,
     #[serde(borrow)]
-    message: Option<Message<'a>>,
+    object: Option<Text<'a>>,
+    /// A message when the stream begins, a text in errors of some servers.
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
     #[serde(borrow)]
     content_block: Option<Block<'a>>,
     #[serde(borrow)]
@@ -217,7 +228,8 @@ impl Event<'_> {
 
     fn is_error(&self) -> bool {
         let detail = self.detail.is_some() && self.kind.is_none();
-        self.kind() == "error" || self.error.is_some() || detail
+        let named = self.kind() == "error" || text_of(&self.object) == "error";
+        named || self.error.is_some() || detail
     }
 }
 
@@ -243,6 +255,8 @@ struct Message<'a> {
     #[serde(rename = "type", borrow)]
     kind: Option<Text<'a>>,
     #[serde(borrow)]
+    object: Option<Text<'a>>,
+    #[serde(borrow)]
     model: Option<Text<'a>>,
     #[serde(borrow)]
     content: Option<Vec<Block<'a>>>,
@@ -259,9 +273,9 @@ impl Message<'_> {
     }
 
     fn is_error(&self) -> bool {
-        let kind = text_of(&self.kind) == "error";
+        let named = text_of(&self.kind) == "error" || text_of(&self.object) == "error";
         let detail = self.detail.is_some() && self.content.is_none();
-        kind || self.error.is_some() || detail
+        named || self.error.is_some() || detail
     }
 }
 

@@ -1,14 +1,19 @@
 //! The codecs on captured streams, on made-up ones, and the requests they write.
 
+mod anthropic;
+mod audio;
 mod captures;
 mod deepspeed_mii;
 mod encode;
 mod engines;
 mod outcomes;
+mod pooling;
+mod responses;
 mod sglang;
 mod shapes;
 mod tgi;
 mod trtllm;
+mod wire;
 
 use bench_backends::{BackendError, BodyEnd, Decoder, StreamEvent, backend};
 use bench_stream::{SseLimits, SseParser};
