@@ -245,6 +245,8 @@ impl Connection {
     }
 
     fn broken_off(&mut self, error: &hyper::Error) -> TransferError {
+        // Whatever it was, nothing more is to come over this connection.
+        let eof = std::mem::replace(&mut self.eof, true);
         let causes = || std::iter::successors(Some(error as &dyn Error), |&error| error.source());
         let text = || {
             let texts: Vec<String> = causes().map(ToString::to_string).collect();
@@ -262,7 +264,7 @@ impl Connection {
                 TransferError::Reset(text)
             };
         }
-        if h2.is_some_and(h2::Error::is_io) || self.eof && !error.is_parse() {
+        if h2.is_some_and(h2::Error::is_io) || eof && !error.is_parse() {
             return self.cut();
         }
         if error.is_canceled() {

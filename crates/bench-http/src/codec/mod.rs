@@ -110,6 +110,7 @@ enum Exchange {
 
 impl Exchange {
     /// The next piece hyper has ready; ready with `None` after something that is no piece.
+    #[inline]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<Option<Piece>>> {
         let piece = match self {
             Exchange::Idle => return Poll::Pending,
