@@ -33,18 +33,21 @@ fn event(data: &[u8]) -> SseEvent<'_> {
 
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
-    for name in [
-        "vllm-0.32.0/completions_stream",
-        "vllm-0.32.0/chat_stream_utf8",
-        "vllm-0.32.0/chat_stream_continuous_usage",
-        "vllm-0.32.0/completions_stream_n2",
-        "vllm-0.32.0/chat_stream_logprobs",
-        "sglang-0.5.23/chat_stream_usage",
+    for (protocol, name) in [
+        ("vllm", "vllm-0.32.0/completions_stream"),
+        ("openai-chat", "vllm-0.32.0/chat_stream_utf8"),
+        ("openai-chat", "vllm-0.32.0/chat_stream_continuous_usage"),
+        ("vllm", "vllm-0.32.0/completions_stream_n2"),
+        ("openai-chat", "vllm-0.32.0/chat_stream_logprobs"),
+        ("openai-chat", "sglang-0.5.23/chat_stream_usage"),
+        ("sglang", "sglang-0.5.23/generate_stream"),
+        ("tgi", "tgi-3/generate_stream"),
+        ("trtllm", "triton/generate_stream"),
     ] {
         let events = events(name);
         group.throughput(Throughput::Elements(events.len() as u64));
         group.bench_function(BenchmarkId::new("stream", name), |b| {
-            let backend = backend("openai-chat").expect("registered");
+            let backend = backend(protocol).expect("registered");
             b.iter(|| {
                 let mut decoder = backend.decoder();
                 for data in &events {
