@@ -3,6 +3,7 @@
 mod anthropic;
 mod audio;
 mod captures;
+mod damage;
 mod deepspeed_mii;
 mod encode;
 mod engines;
