@@ -4,7 +4,7 @@ use bench_backends::Backend;
 use bench_datasets::Tokenizer;
 use bench_http::{Target, TargetOptions};
 use bench_metrics::tokens::KeepText;
-use bench_metrics::{METRICS, Metric, SummaryOptions};
+use bench_metrics::{Metric, SummaryOptions};
 use bench_types::Conversation;
 use http::{HeaderName, HeaderValue};
 
@@ -12,7 +12,7 @@ use crate::arrivals::Arrivals;
 use crate::plan::{Plan, first_ids};
 use crate::servers::Servers;
 use crate::stop::StopHandle;
-use crate::{Balance, Control, Lora, RequestOptions, Run, Timeouts};
+use crate::{Balance, Control, Lora, RecordLogOptions, RequestOptions, Run, Timeouts};
 
 /// Connections opened before a run, at most. Further ones are opened when they are needed.
 const MOST_WARM: usize = 16_384;
@@ -41,10 +41,11 @@ pub struct RunBuilder {
     pub(crate) tokenizer: Option<Tokenizer>,
     keep_text: bool,
     pub(crate) summary: SummaryOptions,
-    pub(crate) metrics: Vec<&'static Metric>,
+    pub(crate) metrics: Option<Vec<&'static Metric>>,
     pub(crate) ready_timeout: Duration,
     grace: Duration,
     pub(crate) simulated: bool,
+    pub(crate) record_log: Option<RecordLogOptions>,
     pub(crate) stop: StopHandle,
     pub(crate) describe: Description,
 }
@@ -88,10 +89,11 @@ impl RunBuilder {
             tokenizer: None,
             keep_text: false,
             summary: SummaryOptions::default(),
-            metrics: METRICS[..3].to_vec(),
+            metrics: None,
             ready_timeout: Duration::ZERO,
             grace: Duration::from_secs(30),
             simulated: false,
+            record_log: None,
             stop: StopHandle::new(),
             describe: Description::default(),
         }
@@ -260,9 +262,10 @@ impl RunBuilder {
         self
     }
 
-    /// The metrics with a section in the report; TTFT, TPOT and ITL by default.
+    /// The metrics with a section in the report; by default TTFT, TPOT and ITL, or E2EL where
+    /// answers come whole.
     pub fn metrics(mut self, metrics: Vec<&'static Metric>) -> RunBuilder {
-        self.metrics = metrics;
+        self.metrics = Some(metrics);
         self
     }
 
@@ -282,6 +285,12 @@ impl RunBuilder {
     /// Marks the result as one of a simulated server.
     pub fn simulated(mut self, simulated: bool) -> RunBuilder {
         self.simulated = simulated;
+        self
+    }
+
+    /// Writes a record log; none by default.
+    pub fn record_log(mut self, options: impl Into<Option<RecordLogOptions>>) -> RunBuilder {
+        self.record_log = options.into();
         self
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use bench_report::record_log::RecordLogWriter;
 use bench_stream::Clock;
 use bench_types::{LagSummary, Nanos, RequestRecord, RunEnd, RunFacts};
 use hdrhistogram::Histogram;
@@ -14,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::RunError;
 use crate::observer::{Observer, Phase, Progress};
 use crate::plan::Plan;
+use crate::record_log::{Log, LogThread};
 use crate::stop::StopHandle;
 use crate::worker::{self, Answers, Counters, Ready, Reporting, Shared, WorkerReport};
 
@@ -25,8 +27,10 @@ pub(crate) struct Recording {
     pub(crate) records: Vec<RequestRecord>,
     pub(crate) facts: RunFacts,
     pub(crate) answers: Answers,
-    /// What the user should know about the connections.
+    /// What the user should know about the connections and the record log.
     pub(crate) notes: Vec<String>,
+    /// The record log, but for its last line.
+    pub(crate) log: Option<RecordLogWriter>,
 }
 
 struct Worker {
@@ -41,6 +45,7 @@ pub(crate) async fn record(
     stop: &StopHandle,
     observer: &mut dyn Observer,
     phase: Phase,
+    log: Option<Log>,
 ) -> Result<Recording, RunError> {
     observer.phase(Phase::Connecting);
     let (start_sender, start) = watch::channel(None);
@@ -83,7 +88,19 @@ pub(crate) async fn record(
     }
     // Until here the workers give up by themselves, with the sender they wait for.
     let mut given_up = CancelOnDrop(Some(stop.clone()));
-    let start = clock.now().saturating_add(START_DELAY);
+    let mut records = records;
+    let mut log_thread = None;
+    let delay = if log.is_some() {
+        LOG_DELAY
+    } else {
+        START_DELAY
+    };
+    let start = clock.now().saturating_add(delay);
+    if let Some(log) = log {
+        let (written, thread) = log.begin(start, records)?;
+        records = written;
+        log_thread = Some(thread);
+    }
     start_sender.send_replace(Some(start));
     observer.phase(phase);
 
@@ -102,11 +119,20 @@ pub(crate) async fn record(
     let mut records = collector.collected;
     records.sort_by_key(|record| record.id);
     let (facts, answers) = summarize(plan, &clock, start, stop, &records, reports);
+    let log = match log_thread.map(LogThread::join) {
+        None => None,
+        Some(Ok(writer)) => Some(writer),
+        Some(Err(problem)) => {
+            notes.push(problem);
+            None
+        }
+    };
     Ok(Recording {
         records,
         facts,
         answers,
         notes,
+        log,
     })
 }
 
@@ -123,6 +149,10 @@ impl Drop for CancelOnDrop {
 
 /// The workers get this long to notice that the run begins.
 const START_DELAY: Nanos = Nanos::from_micros(500);
+
+/// With a record log, its file is made in the meantime. Should the disk be slower than that,
+/// the first requests are late, and the audit says so.
+const LOG_DELAY: Nanos = Nanos::from_millis(20);
 
 fn spawn(
     shared: Arc<Shared>,
@@ -193,6 +223,9 @@ impl Collector<'_> {
             self.collect();
             self.report(&counters);
             if let Some(reports) = ended {
+                // The workers are gone; what they sent may still be on its way.
+                self.collect_rest();
+                self.report(&counters);
                 return reports;
             }
         }
@@ -200,10 +233,20 @@ impl Collector<'_> {
 
     fn collect(&mut self) {
         while let Ok(record) = self.records.try_recv() {
-            self.failed += u64::from(!record.outcome.is_success());
-            self.observer.record(&record);
-            self.collected.push(record);
+            self.take(record);
         }
+    }
+
+    fn collect_rest(&mut self) {
+        while let Ok(record) = self.records.recv() {
+            self.take(record);
+        }
+    }
+
+    fn take(&mut self, record: RequestRecord) {
+        self.failed += u64::from(!record.outcome.is_success());
+        self.observer.record(&record);
+        self.collected.push(record);
     }
 
     fn report(&mut self, counters: &[Arc<Counters>]) {

@@ -1,5 +1,6 @@
 use bench_backends::BackendError;
 use bench_http::{ConnectError, FetchError, HttpError};
+use bench_report::ReportError;
 use bench_types::Failure;
 
 /// Why a run could not be carried out. A failed request is not among the reasons: it is a
@@ -61,6 +62,9 @@ pub enum RunError {
     /// A question to the server failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The record log cannot be written.
+    #[error(transparent)]
+    Log(#[from] ReportError),
     /// A worker thread could not do its work.
     #[error("a worker of the load engine failed: {0}")]
     Worker(#[source] std::io::Error),

@@ -47,7 +47,8 @@ impl RunBuilder {
         plan.models = vec![model.to_owned()];
         plan.model_of = Vec::new();
         let (plan, stop) = (Arc::new(plan), self.stop.clone());
-        let mut recording = engine::record(&plan, clock, &stop, &mut (), Phase::ReadyCheck).await?;
+        let mut recording =
+            engine::record(&plan, clock, &stop, &mut (), Phase::ReadyCheck, None).await?;
         let ended = recording.records.pop().map(|record| record.outcome);
         Ok(ended.unwrap_or(Outcome::Failed(Failure::Cancelled)))
     }
@@ -145,7 +146,7 @@ impl RunBuilder {
         let requests = plan.requests();
         let phase = Phase::WarmUp { requests };
         let stop = self.stop.clone();
-        let recording = engine::record(&plan, clock, &stop, observer, phase).await?;
+        let recording = engine::record(&plan, clock, &stop, observer, phase, None).await?;
         let failures = || recording.records.iter().filter_map(|r| r.outcome.failure());
         Ok(failures().next().map(|example| {
             let failed = failures().count();

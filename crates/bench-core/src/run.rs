@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use bench_backends::{Backend, Request};
 use bench_http::Target;
+use bench_metrics::default_metrics;
 use bench_metrics::tokens::{KeepText, settle_from_text};
+use bench_report::record_log::Header;
 use bench_report::{Report, Setup, date_stamp};
 use bench_stream::Clock;
-use bench_types::RequestRecord;
+use bench_types::{Nanos, RequestRecord};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
@@ -16,6 +18,7 @@ use crate::engine::{self, Recording};
 use crate::observer::{Observer, Phase};
 use crate::plan::Plan;
 use crate::probe::Asker;
+use crate::record_log::Log;
 use crate::worker::Answers;
 
 /// One benchmark run: what is sent, when, where to, and what is made of it.
@@ -71,7 +74,8 @@ impl Run {
         let conversations = std::mem::take(&mut run.conversations);
         let plan = Arc::new(run.plan(targets, conversations));
         let setup = run.setup(&plan, clock, server_info);
-        let recording = run.measure(&plan, asker, clock, observer).await?;
+        let log = run.log(&setup, &plan, clock, &warnings);
+        let recording = run.measure(&plan, asker, clock, observer, log).await?;
         observer.phase(Phase::Done);
         Ok(run.report(setup, &plan, recording, warnings))
     }
@@ -108,21 +112,40 @@ impl RunBuilder {
         asker: Asker,
         clock: Clock,
         observer: &mut dyn Observer,
+        log: Option<Log>,
     ) -> Result<Recording, RunError> {
         let requests = plan.requests();
         let phase = Phase::Measuring { requests };
         let Some(profile) = self.control.profile else {
-            return engine::record(plan, clock, &self.stop, observer, phase).await;
+            return engine::record(plan, clock, &self.stop, observer, phase, log).await;
         };
         let (sender, in_flight) = watch::channel(0);
         let targets = plan.servers.targets().cloned().collect();
         let profiling = Profiling::begin(profile, targets, asker, in_flight).await?;
         let mut watched = InFlight { observer, sender };
-        let recorded = engine::record(plan, clock, &self.stop, &mut watched, phase).await;
+        let recorded = engine::record(plan, clock, &self.stop, &mut watched, phase, log).await;
         let notes = profiling.end().await;
         let mut recording = recorded?;
         recording.notes.extend(notes);
         Ok(recording)
+    }
+
+    /// The record log to be written, if one is wanted.
+    fn log(&self, setup: &Setup, plan: &Plan, clock: Clock, warnings: &[String]) -> Option<Log> {
+        let options = self.record_log.as_ref()?;
+        let header = Header {
+            setup: setup.clone(),
+            summary: self.summary.clone(),
+            detailed: options.detailed,
+            keep_text: plan.keep_text,
+            planned: plan.requests(),
+            epoch_unix: clock.epoch_unix(),
+            start: Nanos::ZERO,
+            unpaced: !plan.paced,
+            simulated: self.simulated,
+            warnings: warnings.to_vec(),
+        };
+        Some(Log::new(options, header))
     }
 
     /// All that is known of the run before its first request.
@@ -148,7 +171,10 @@ impl RunBuilder {
             burstiness: self.arrivals.burstiness(),
             max_concurrency: self.max_concurrency.map(|slots| slots as u64),
             ramp_up: None,
-            metrics: self.metrics.clone(),
+            metrics: self
+                .metrics
+                .clone()
+                .unwrap_or_else(|| default_metrics(self.backend.task(), plan.streams())),
             options: describe.options.clone(),
             tool: describe.tool.clone().unwrap_or_else(crate::tool),
             dataset_hash: describe.dataset_hash.clone(),
@@ -167,6 +193,7 @@ impl RunBuilder {
             mut facts,
             answers,
             notes,
+            log,
         } = recording;
         facts.simulated = self.simulated;
         self.settle_tokens(&mut records, plan.keep_text);
@@ -174,6 +201,11 @@ impl RunBuilder {
         warnings.extend(odd_answers(&answers, &plan.models));
         let mut report = Report::new(setup, facts, records, &self.summary);
         report.warnings = warnings;
+        if let Some(log) = log
+            && let Err(error) = log.finish(&report.facts, &report.warnings)
+        {
+            report.warnings.push(error.to_string());
+        }
         report
     }
 

@@ -2,7 +2,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{Report, ReportError, VllmResult};
+use crate::{Report, ReportError, VllmResult, record_log};
 
 /// Where a result goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,13 +108,18 @@ impl Destination {
 }
 
 /// The path itself if nothing is there, else the first free one of `name-2.json`, `name-3.json`.
-fn free_name(path: PathBuf) -> PathBuf {
+/// The number stands before all endings: `name-2.records.jsonl`.
+pub fn free_name(path: PathBuf) -> PathBuf {
     if !path.exists() {
         return path;
     }
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    let numbered = |n: u64| path.with_file_name(format!("{stem}-{n}.{extension}"));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let dot = match name.strip_suffix(record_log::EXTENSION) {
+        Some(stem) => stem.rfind('.'),
+        None => name.rfind('.'),
+    };
+    let (stem, ending) = name.split_at(dot.unwrap_or(name.len()));
+    let numbered = |n: u64| path.with_file_name(format!("{stem}-{n}{ending}"));
     let free = (2..).map(numbered).find(|path| !path.exists());
     free.unwrap_or(path)
 }

@@ -22,6 +22,9 @@ pub use write::RecordLogWriter;
 /// Version of the format, the value of the first key of a log.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// The ending of a log's name, in place of the result's `json`.
+pub const EXTENSION: &str = "records.jsonl";
+
 /// What is known of a run when it begins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Header {

@@ -4,9 +4,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use bench_core::StopHandle;
 use bench_core::cli::{OptionsError, ProgressBar, Surroundings};
-use bench_core::report::console;
+use bench_core::report::{Report, console};
+use bench_core::{ProxyOptions, StopHandle};
 use bench_serve::{Cli, SharedTokenizer};
 use bench_sim::{SimHandle, SimServer};
 use clap::Parser;
@@ -18,6 +18,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const FAILED: u8 = 1;
 /// The command line makes no sense.
 const USAGE: u8 = 2;
+/// The run missed what the user demanded of it.
+const MISSED: u8 = 3;
 /// Ctrl-C, twice.
 const INTERRUPTED: i32 = 130;
 
@@ -48,6 +50,7 @@ async fn run(cli: Cli) -> ExitCode {
     tokio::spawn(stop_on_ctrl_c(stop.clone()));
     let around = Surroundings {
         api_key: cli.api_key.clone(),
+        proxy: proxies(),
         simulated: simulator.as_ref().map(SimHandle::url),
         stop,
         tool: concat!("bench-serve ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -68,10 +71,35 @@ async fn run(cli: Cli) -> ExitCode {
             Err(error) => return fail(FAILED, &error),
         }
     }
+    verdict(&report, cli.options.result.max_failure_rate)
+}
+
+fn verdict(report: &Report, max_failure_rate: Option<f64>) -> ExitCode {
+    let rate = report.failure_rate();
+    if let Some(limit) = max_failure_rate.filter(|limit| rate > *limit) {
+        eprintln!("error: {rate:.4} of the requests failed, more than --max-failure-rate {limit}");
+        return ExitCode::from(MISSED);
+    }
     if report.summary.requests.completed == 0 {
         return ExitCode::from(FAILED);
     }
     ExitCode::SUCCESS
+}
+
+/// The proxies of the environment, by the names that most programs know. As in curl, the name
+/// `HTTP_PROXY` counts in small letters only: a server that starts this program may have set it
+/// from a header.
+fn proxies() -> ProxyOptions {
+    let first = |names: &[&str]| {
+        let value = names.iter().find_map(|name| std::env::var(name).ok());
+        value.unwrap_or_default()
+    };
+    ProxyOptions {
+        http: first(&["http_proxy"]),
+        https: first(&["https_proxy", "HTTPS_PROXY"]),
+        all: first(&["all_proxy", "ALL_PROXY"]),
+        no_proxy: first(&["no_proxy", "NO_PROXY"]),
+    }
 }
 
 fn simulate(cli: &Cli) -> Result<SimHandle, Box<dyn std::error::Error>> {

@@ -112,7 +112,7 @@ impl fmt::Display for Failure {
             Failure::Tls(text) => write!(f, "TLS failed: {text}"),
             Failure::Status { code, body } if body.is_empty() => write!(f, "HTTP status {code}"),
             Failure::Status { code, body } => write!(f, "HTTP status {code}: {body}"),
-            Failure::Server(text) => write!(f, "error inside the stream: {text}"),
+            Failure::Server(text) => write!(f, "error inside the answer: {text}"),
             Failure::Protocol(text) => write!(f, "malformed response: {text}"),
             Failure::Timeout(phase) => match phase {
                 TimeoutPhase::Connect => f.write_str("timed out opening the connection"),

@@ -422,6 +422,17 @@ pub struct ResultOptions {
     #[arg(long, value_name = "NAME")]
     pub result_filename: Option<String>,
 
+    /// Write every request to this file the moment it ends, as a line of JSON
+    ///
+    /// `bench-aggregate rebuild` makes the result of it should the run be killed. Beside the
+    /// result, as NAME.records.jsonl, if a result is saved.
+    #[arg(long, value_name = "FILE")]
+    pub record_log: Option<PathBuf>,
+
+    /// Write no record log
+    #[arg(long, conflicts_with = "record_log")]
+    pub no_record_log: bool,
+
     /// Name of the run, for the result and its file
     #[arg(long, value_name = "TEXT")]
     pub label: Option<String>,
@@ -445,6 +456,8 @@ impl Default for ResultOptions {
             overwrite: false,
             result_dir: PathBuf::from("."),
             result_filename: None,
+            record_log: None,
+            no_record_log: false,
             label: None,
             metadata: Vec::new(),
         }

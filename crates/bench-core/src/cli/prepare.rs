@@ -5,20 +5,24 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bench_backends::{Backend, backend};
+use bench_backends::backend;
 use bench_datasets::{Tokenizer, dataset_hash};
 use bench_http::{Target, reach};
-use bench_metrics::{Metric, MetricsError, Slo, SummaryOptions, parse_metrics, parse_percentiles};
+use bench_metrics::{
+    Metric, MetricsError, Slo, SummaryOptions, check_measurable, default_metrics, parse_metrics,
+    parse_percentiles,
+};
+use bench_report::record_log::{self, RecordLogWriter};
 use bench_report::{Destination, Report, ReportError, check_metadata, date_stamp};
-use bench_types::Conversation;
+use bench_types::{Conversation, Task};
 use http::{HeaderName, HeaderValue};
 
 use super::options::BUILTIN;
 use super::{OptionsError, RunOptions};
 use crate::ready::discover;
 use crate::{
-    Arrivals, Control, Description, Lora, Profile, ProxyOptions, RequestOptions, Run, RunError,
-    StopHandle, TargetOptions, Timeouts, TlsOptions,
+    Arrivals, Control, Description, LogPlace, Lora, Profile, ProxyOptions, RecordLogOptions,
+    RequestOptions, Run, RunError, StopHandle, TargetOptions, Timeouts, TlsOptions,
 };
 
 /// What a tool knows beside the options.
@@ -70,8 +74,9 @@ impl RunOptions {
     ) -> Result<(Run, Option<Saving>), OptionsError> {
         let backend = backend(&self.server.backend)?;
         let arrivals = self.arrivals()?;
-        let summary = self.summary()?;
-        let metrics = self.metrics(backend)?;
+        let (task, streamed) = (backend.task(), backend.can_stream() && !self.send.no_stream);
+        let summary = self.summary(task, streamed)?;
+        let metrics = self.metrics(task, streamed)?;
         self.check_failure_rate()?;
         let metadata = pairs("--metadata", &self.result.metadata)?;
         check_metadata(&metadata)?;
@@ -85,6 +90,7 @@ impl RunOptions {
         let base_urls = self.base_urls(&around);
         let control = self.control()?;
         let saving = self.saving()?;
+        let record_log = self.record_log()?;
 
         let transport = self.transport(&around);
         let mut targets = Vec::new();
@@ -142,6 +148,7 @@ impl RunOptions {
             .ready_timeout(ready_timeout)
             .grace(grace)
             .simulated(around.simulated.is_some())
+            .record_log(record_log)
             .stop_handle(around.stop)
             .build();
         Ok((run, saving))
@@ -172,12 +179,14 @@ impl RunOptions {
         )?)
     }
 
-    fn summary(&self) -> Result<SummaryOptions, OptionsError> {
+    fn summary(&self, task: Task, streamed: bool) -> Result<SummaryOptions, OptionsError> {
         let result = &self.result;
         let percentiles = parse_percentiles(&result.metric_percentiles)
             .map_err(|source| metrics_error("--metric-percentiles", source))?;
         let slo =
             Slo::parse(&result.goodput).map_err(|source| metrics_error("--goodput", source))?;
+        slo.check_measurable(task, streamed)
+            .map_err(|source| metrics_error("--goodput", source))?;
         let stall = seconds("--stall-ms", result.stall_ms / 1e3)?;
         Ok(SummaryOptions {
             percentiles,
@@ -308,15 +317,15 @@ impl RunOptions {
         })
     }
 
-    /// The metrics with a section in the report.
-    fn metrics(&self, backend: &dyn Backend) -> Result<Vec<&'static Metric>, OptionsError> {
-        let streamed = backend.can_stream() && !self.send.no_stream;
-        let list = match &self.result.percentile_metrics {
-            Some(list) => list.as_str(),
-            None if streamed => "ttft,tpot,itl",
-            None => "e2el",
+    /// The metrics with a section in the report. Those that the run will not have are refused.
+    fn metrics(&self, task: Task, streamed: bool) -> Result<Vec<&'static Metric>, OptionsError> {
+        const FLAG: &str = "--percentile-metrics";
+        let Some(list) = &self.result.percentile_metrics else {
+            return Ok(default_metrics(task, streamed));
         };
-        parse_metrics(list).map_err(|source| metrics_error("--percentile-metrics", source))
+        let metrics = parse_metrics(list).map_err(|source| metrics_error(FLAG, source))?;
+        check_measurable(&metrics, task, streamed).map_err(|source| metrics_error(FLAG, source))?;
+        Ok(metrics)
     }
 
     fn check_failure_rate(&self) -> Result<(), OptionsError> {
@@ -350,6 +359,31 @@ impl RunOptions {
         };
         saving.destination.check()?;
         Ok(Some(saving))
+    }
+
+    /// The record log to be written. Finds out before the run whether it can be.
+    fn record_log(&self) -> Result<Option<RecordLogOptions>, OptionsError> {
+        let result = &self.result;
+        let saved = result.save_result || result.append_result;
+        let place = match (&result.record_log, &result.result_filename) {
+            _ if result.no_record_log => return Ok(None),
+            (Some(path), _) => LogPlace::File(path.clone()),
+            (None, _) if !saved => return Ok(None),
+            // A file of many results has a log for each of them.
+            (None, Some(name)) if !result.append_result => {
+                let name = PathBuf::from(name).with_extension(record_log::EXTENSION);
+                LogPlace::File(result.result_dir.join(name))
+            }
+            (None, _) => LogPlace::Folder(result.result_dir.clone()),
+        };
+        if let LogPlace::File(path) = &place {
+            RecordLogWriter::check(path, result.overwrite)?;
+        }
+        Ok(Some(RecordLogOptions {
+            place,
+            overwrite: result.overwrite,
+            detailed: result.save_detailed,
+        }))
     }
 
     fn tokenizer(&self, model: &str, simulated: bool) -> Result<Option<Tokenizer>, OptionsError> {

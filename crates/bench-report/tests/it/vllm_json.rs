@@ -149,7 +149,7 @@ fn arrays_are_in_seconds_and_dataset_order_with_zeros_for_failures() {
         json["generated_texts"].to_string(),
         r#"["answer \"0\"",""]"#
     );
-    assert_eq!(json["errors"][1], "error inside the stream: out of memory");
+    assert_eq!(json["errors"][1], "error inside the answer: out of memory");
     assert_eq!(json["completed"], 1);
     assert_eq!(json["failed"], 1);
     assert_eq!(json["bench"]["failures"][0]["class"], "server_error");

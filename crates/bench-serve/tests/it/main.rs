@@ -175,11 +175,13 @@ fn the_default_file_name_tells_the_run() {
         &[&["--save-result", "--result-dir", dir], &rate[..]].concat(),
     );
     assert!(output.status.success(), "{}", stderr(&output));
-    let names: Vec<_> = std::fs::read_dir(folder.path())
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 1);
+    names.sort();
+    let stem = names[0].strip_suffix(".json").expect("the result");
+    assert_eq!(names[1..], [format!("{stem}.records.jsonl")]);
     assert!(
         names[0].starts_with("openai-500.0qps-concurrency3-sim-model-"),
         "{names:?}"
