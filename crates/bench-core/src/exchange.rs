@@ -77,11 +77,8 @@ impl Exchange {
         let options = &plan.request;
         let asked = &plan.conversations[conversation].turns[turn as usize];
         let model = &plan.models[usize::from(plan.model_index(conversation))];
-        let request_id = format!(
-            "{}{}",
-            options.request_id_prefix,
-            plan.first_ids[conversation] + u64::from(turn)
-        );
+        let number = plan.first_ids[conversation] + u64::from(turn);
+        let request_id = options.request_ids.of(number);
         let mut request = Request::new(&asked.prompt, model, asked.max_output_tokens);
         request.sampling = &options.sampling;
         request.ignore_eos = options.ignore_eos;

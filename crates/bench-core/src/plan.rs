@@ -7,6 +7,7 @@ use bench_metrics::tokens::KeepText;
 use bench_types::{Conversation, Nanos, Sampling};
 use http::{HeaderName, HeaderValue};
 
+use crate::request_ids::RequestIds;
 use crate::servers::Servers;
 
 /// Time limits of one request. Each that is exceeded is a failure class of its own.
@@ -59,8 +60,17 @@ pub struct RequestOptions {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `Authorization`, marked sensitive.
     pub authorization: Option<HeaderValue>,
-    /// `x-request-id` is this prefix followed by the request's number.
-    pub request_id_prefix: String,
+    /// What the requests' `x-request-id` is made of.
+    pub request_ids: RequestIds,
+}
+
+impl RequestOptions {
+    /// How many answers to each prompt are asked for.
+    pub(crate) fn outputs(&self) -> u32 {
+        let asked = self.extra_body.as_ref().and_then(|body| body.get("n"));
+        let asked = asked.and_then(serde_json::Value::as_u64).unwrap_or(1);
+        u32::try_from(asked).unwrap_or(u32::MAX)
+    }
 }
 
 impl Default for RequestOptions {
@@ -77,7 +87,7 @@ impl Default for RequestOptions {
             extra_body: None,
             headers: Vec::new(),
             authorization: None,
-            request_id_prefix: "bench-".into(),
+            request_ids: RequestIds::default(),
         }
     }
 }

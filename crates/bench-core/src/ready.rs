@@ -26,7 +26,7 @@ impl RunBuilder {
         plan.paced = false;
         plan.keep_text = KeepText::Never;
         plan.warm_connections = plan.slots.unwrap_or(1);
-        plan.request.request_id_prefix.push_str("warmup-");
+        plan.request.request_ids = plan.request.request_ids.aside();
         plan
     }
 

@@ -199,6 +199,7 @@ impl RunBuilder {
         self.settle_tokens(&mut records, plan.keep_text);
         warnings.extend(notes);
         warnings.extend(odd_answers(&answers, &plan.models));
+        warnings.extend(too_long(&records, self.request.outputs()));
         let mut report = Report::new(setup, facts, records, &self.summary);
         report.warnings = warnings;
         if let Some(log) = log
@@ -244,4 +245,23 @@ fn odd_answers(answers: &Answers, models: &[String]) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// A tenth more than was allowed is how tokenizers may differ; beyond that a server did not
+/// understand the limit.
+fn too_long(records: &[RequestRecord], outputs: u32) -> Option<String> {
+    let excess = |record: &&RequestRecord| {
+        let outputs = outputs.saturating_mul(record.inputs);
+        let limit = record.max_output_tokens.saturating_mul(outputs);
+        limit > 0 && record.output_tokens > limit.saturating_add(limit / 10 + 1)
+    };
+    let example = records.iter().find(excess)?;
+    Some(format!(
+        "{} answers are longer than was asked for (for example {} tokens, not {}): the server \
+         may know the limit by another name (the backends `llama.cpp-chat` and `tgi-chat` send \
+         max_tokens) or the tokenizer is not the model's",
+        records.iter().filter(excess).count(),
+        example.output_tokens,
+        example.max_output_tokens
+    ))
 }

@@ -41,8 +41,8 @@ pub struct VllmResult<'a> {
     /// Requests per second; infinity is written as `"inf"`.
     #[serde(with = "rate")]
     pub request_rate: f64,
-    /// Shape of the gaps between requests.
-    #[serde(default)]
+    /// Shape of the gaps between requests; infinity is written as `"inf"`.
+    #[serde(default, with = "rate")]
     pub burstiness: f64,
     /// Most requests under way at once.
     #[serde(default)]

@@ -269,7 +269,9 @@ pub struct SendOptions {
     #[serde(with = "header_names")]
     pub header: Vec<String>,
 
-    /// Each request's x-request-id is this followed by its number; random if not given
+    /// Each request's x-request-id is this followed by its number
+    ///
+    /// If not given, they are UUIDs that end in the number: some servers take nothing else.
     #[arg(long, value_name = "TEXT")]
     pub request_id_prefix: Option<String>,
 }

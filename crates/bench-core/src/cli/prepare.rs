@@ -1,7 +1,5 @@
 //! From options to a run.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,7 +20,7 @@ use super::{OptionsError, RunOptions};
 use crate::ready::discover;
 use crate::{
     Arrivals, Control, Description, LogPlace, Lora, Profile, ProxyOptions, RecordLogOptions,
-    RequestOptions, Run, RunError, StopHandle, TargetOptions, Timeouts, TlsOptions,
+    RequestIds, RequestOptions, Run, RunError, StopHandle, TargetOptions, Timeouts, TlsOptions,
 };
 
 /// What a tool knows beside the options.
@@ -259,7 +257,10 @@ impl RunOptions {
             extra_body,
             headers,
             authorization,
-            request_id_prefix: send.request_id_prefix.clone().unwrap_or_else(random_prefix),
+            request_ids: match &send.request_id_prefix {
+                Some(prefix) => RequestIds::Prefix(prefix.clone()),
+                None => RequestIds::random(),
+            },
         })
     }
 
@@ -481,12 +482,4 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), OptionsE
     })?;
     value.set_sensitive(true);
     Ok((key, value))
-}
-
-/// `bench-` and eight random hex digits, so that the requests of two runs can be told apart
-/// in the logs of a server.
-fn random_prefix() -> String {
-    // The standard library seeds its hashers from the system's source of randomness.
-    let random = RandomState::new().build_hasher().finish() as u32;
-    format!("bench-{random:08x}-")
 }

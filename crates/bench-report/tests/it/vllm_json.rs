@@ -216,3 +216,14 @@ fn metadata_cannot_hide_a_key() {
         "{error}"
     );
 }
+
+#[test]
+fn infinite_settings_are_read_again() {
+    let mut report = make::good();
+    report.setup.request_rate = f64::INFINITY;
+    report.setup.burstiness = f64::INFINITY;
+    let text = write(&report, false);
+    let result: VllmResult<'_> = serde_json::from_str(&text).expect("a result");
+    assert_eq!(result.request_rate, f64::INFINITY);
+    assert_eq!(result.burstiness, f64::INFINITY);
+}
