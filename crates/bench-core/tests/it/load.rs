@@ -1,5 +1,8 @@
 use bench_core::types::{MarkKind, Nanos, RunEnd, TokenSource};
-use bench_core::{Arrivals, Observer, Phase, Progress, Run, backends::backend};
+use bench_core::{
+    Arrivals, Observer, Phase, Progress, RequestIds, RequestOptions, Run, RunBuilder,
+    backends::backend,
+};
 
 use super::{execute, prompts, quick, run, start, succeeded};
 
@@ -74,10 +77,20 @@ async fn concurrency_is_a_limit_and_connections_are_opened_ahead_and_kept() {
     assert_eq!(report.audit.peak_connections, 5);
 }
 
+/// The run with ids that begin with a word.
+fn named(builder: RunBuilder) -> RunBuilder {
+    builder.request(RequestOptions {
+        model: "sim-model".to_owned(),
+        request_ids: RequestIds::Prefix("bench-".to_owned()),
+        ..RequestOptions::default()
+    })
+}
+
 #[tokio::test]
 async fn requests_leave_in_the_order_of_the_dataset() {
     let server = start(quick());
-    execute(run(&server, prompts(50, 2)).max_concurrency(1)).await;
+    let named = named(run(&server, prompts(50, 2)));
+    execute(named.max_concurrency(1)).await;
     let recorded = server.stats().recorded;
     let ids: Vec<_> = recorded
         .iter()
@@ -118,7 +131,7 @@ async fn warm_up_requests_are_sent_and_not_measured() {
     let server = start(quick());
     let warm = prompts(4, 3);
     let report = execute(
-        run(&server, prompts(6, 3))
+        named(run(&server, prompts(6, 3)))
             .warm_up_with(warm)
             .max_concurrency(2),
     )
