@@ -23,6 +23,10 @@ use crate::worker::WorkerContext;
 /// The most of an error body that is kept to find the message in.
 const ERROR_BODY: usize = 64 * 1024;
 
+/// After the end marker of its protocol an answer is whole, and only its connection still waits
+/// for the end of the body. If that does not come within this time, the connection is dropped.
+const END_GRACE: Duration = Duration::from_secs(1);
+
 /// A request that is encoded and waits for its time.
 pub(crate) struct Exchange {
     cx: Rc<WorkerContext>,
@@ -210,10 +214,18 @@ impl Exchange {
                 biased;
                 event = connection.event() => event,
                 () = &mut watchdog.sleep => {
+                    if self.stream.seen.done {
+                        return self.leave_unended();
+                    }
                     watchdog.check(clock.now(), self.stream.seen.contents > 0)?;
                     continue;
                 }
-                () = &mut cancelled => return Err(Failure::Cancelled),
+                () = &mut cancelled => {
+                    if self.stream.seen.done {
+                        return self.leave_unended();
+                    }
+                    return Err(Failure::Cancelled);
+                }
             };
             match event {
                 Ok(Event::Head(head)) => {
@@ -223,16 +235,10 @@ impl Exchange {
                 }
                 Ok(Event::Data { bytes, at }) => {
                     watchdog.last = at.at;
-                    match &mut answer {
-                        Answer::Stream => self.data(&bytes, at)?,
-                        Answer::Whole(body) => {
-                            self.stream.seen.read(at);
-                            body.extend_from_slice(&bytes);
-                        }
-                        Answer::Refusal { body, .. } => {
-                            let room = ERROR_BODY.saturating_sub(body.len());
-                            body.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                        }
+                    let done = self.stream.seen.done;
+                    self.take_in(&mut answer, &bytes, at)?;
+                    if self.stream.seen.done && !done {
+                        watchdog.ring_after(END_GRACE);
                     }
                 }
                 Ok(Event::End { at }) => {
@@ -256,6 +262,28 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// The answer said that it is over, and its body does not end.
+    fn leave_unended(&mut self) -> Result<Finish, Failure> {
+        let now = self.cx.clock.now();
+        self.stream.end(BodyEnd::Cut("the body did not end"), now)
+    }
+
+    /// Takes in a piece of the body.
+    fn take_in(&mut self, answer: &mut Answer, bytes: &[u8], at: Arrival) -> Result<(), Failure> {
+        match answer {
+            Answer::Stream => self.data(bytes, at)?,
+            Answer::Whole(body) => {
+                self.stream.seen.read(at);
+                body.extend_from_slice(bytes);
+            }
+            Answer::Refusal { body, .. } => {
+                let room = ERROR_BODY.saturating_sub(body.len());
+                body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            }
+        }
+        Ok(())
     }
 
     fn data(&mut self, bytes: &[u8], at: Arrival) -> Result<(), Failure> {
@@ -406,10 +434,14 @@ impl Watchdog {
             }
             next = next.min(left.into());
         }
-        self.sleep
-            .as_mut()
-            .reset(tokio::time::Instant::now() + next);
+        self.ring_after(next);
         Ok(())
+    }
+
+    /// Sets the timer anew.
+    fn ring_after(&mut self, time: Duration) {
+        let at = tokio::time::Instant::now() + time;
+        self.sleep.as_mut().reset(at);
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Seen {
     pub(crate) receive: ReceiveCounts,
     /// Content chunks.
     pub(crate) contents: u64,
+    /// Whether the end marker of the protocol came.
+    pub(crate) done: bool,
     /// The last read, to tell whether it brought several chunks.
     last_read: Option<(Nanos, u32)>,
 }
@@ -138,6 +140,7 @@ impl Seen {
             }
             StreamEvent::Timings(timings) => self.server = Some(timings),
             StreamEvent::Model(model) => self.model = Some(model.to_owned()),
+            StreamEvent::Done => self.done = true,
             // The decoder keeps an error for the outcome; the rest is in the timeline.
             _ => {}
         }

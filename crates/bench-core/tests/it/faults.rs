@@ -71,7 +71,7 @@ async fn outcome_of(
 
 /// Asserts that `fault` ends in `expected` with every streaming backend but for those in
 /// `except`, whose protocols say less.
-async fn expect_with(
+pub(super) async fn expect_with(
     fault: &str,
     timeouts: Timeouts,
     expected: Option<FailureClass>,
@@ -148,7 +148,7 @@ async fn faults_that_a_good_client_does_not_notice() {
     }
 }
 
-fn limits(first_token: Option<u64>, idle: Option<u64>, total: Option<u64>) -> Timeouts {
+pub(super) fn limits(first_token: Option<u64>, idle: Option<u64>, total: Option<u64>) -> Timeouts {
     Timeouts {
         first_token: first_token.map(Duration::from_millis),
         idle: idle.map(Duration::from_millis),

@@ -4,6 +4,7 @@
 mod faults;
 mod load;
 mod preparation;
+mod reliability;
 mod stopping;
 mod tokens;
 
@@ -11,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench_core::report::Report;
-use bench_core::types::{Audio, Conversation, Prompt, RequestRecord};
-use bench_core::{Run, RunBuilder, backends::backend};
+use bench_core::types::{Audio, Conversation, FailureClass, Prompt, RequestRecord};
+use bench_core::{Observer, Run, RunBuilder, RunError, backends::backend};
 use bench_sim::{SimConfig, SimHandle, SimServer};
 
 /// Long enough for anything that is going to happen.
@@ -82,11 +83,43 @@ fn run(server: &SimHandle, conversations: Vec<Conversation>) -> RunBuilder {
 }
 
 async fn execute(builder: RunBuilder) -> Report {
-    let done = builder.build();
-    let report = tokio::time::timeout(PATIENCE, async move { done.execute(&mut ()).await });
+    watch(builder, &mut ()).await
+}
+
+/// Carries a run out that an observer takes part in.
+async fn watch(builder: RunBuilder, observer: &mut dyn Observer) -> Report {
+    let run = builder.build();
+    let report = tokio::time::timeout(PATIENCE, run.execute(observer));
     report.await.expect("it ends").expect("it runs")
+}
+
+/// Why a run cannot be carried out.
+async fn refusal(builder: RunBuilder) -> RunError {
+    let run = builder.build();
+    let result = tokio::time::timeout(PATIENCE, async move { run.execute(&mut ()).await });
+    let result = result.await.expect("it ends");
+    result.map(|_| ()).expect_err("it cannot run")
 }
 
 fn succeeded(record: &RequestRecord) -> bool {
     record.outcome.is_success()
+}
+
+/// The class of a request's failure; `None` if it succeeded.
+fn class(record: &RequestRecord) -> Option<FailureClass> {
+    record.outcome.failure().map(|failure| failure.class())
+}
+
+/// The number of requests whose failure is of a class.
+fn failed_as(records: &[RequestRecord], wanted: FailureClass) -> usize {
+    let failed = records.iter().filter_map(class);
+    failed.filter(|class| *class == wanted).count()
+}
+
+/// A plain server with faults.
+fn faulty(faults: &str) -> SimConfig {
+    SimConfig {
+        faults: vec![faults.parse().expect("a fault")],
+        ..quick()
+    }
 }

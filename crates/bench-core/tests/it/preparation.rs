@@ -6,16 +6,11 @@ use bench_core::types::{Conversation, Prompt};
 use bench_core::{Run, RunError, StopHandle, backends::backend};
 use bench_sim::SimConfig;
 
-use super::{execute, prompts, quick, run, start};
+use super::{execute, prompts, quick, refusal, run, start};
 
-fn unused_address() -> String {
+pub(super) fn unused_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     format!("http://{}", listener.local_addr().expect("bound"))
-}
-
-async fn error(builder: bench_core::RunBuilder) -> RunError {
-    let result = builder.build().execute(&mut ()).await;
-    result.map(|_| ()).expect_err("it cannot run")
 }
 
 #[tokio::test]
@@ -24,7 +19,7 @@ async fn a_server_that_is_not_there() {
     let builder = Run::builder(&url, backend("vllm").expect("there is one"))
         .model("any")
         .conversations(prompts(2, 2));
-    let text = error(builder).await.to_string();
+    let text = refusal(builder).await.to_string();
     assert!(
         text.contains(&url) && text.contains("is it running"),
         "{text}"
@@ -39,7 +34,7 @@ async fn a_server_that_does_not_come_up_in_time() {
         .ready_timeout(Duration::from_millis(10))
         .stop_handle(stop.clone())
         .conversations(prompts(2, 2));
-    let error = error(builder).await;
+    let error = refusal(builder).await;
     assert!(matches!(error, RunError::NotReady { .. }), "{error}");
     assert!(
         !stop.is_stopped(),
@@ -62,7 +57,7 @@ async fn a_server_that_is_ready_late() {
 #[tokio::test]
 async fn a_model_that_the_server_does_not_have() {
     let server = start(quick());
-    let text = error(run(&server, prompts(2, 2)).model("no-such-model"))
+    let text = refusal(run(&server, prompts(2, 2)).model("no-such-model"))
         .await
         .to_string();
     assert!(
@@ -76,7 +71,7 @@ async fn a_model_that_the_server_does_not_have() {
 async fn nothing_to_send() {
     let server = start(quick());
     assert!(matches!(
-        error(run(&server, Vec::new())).await,
+        refusal(run(&server, Vec::new())).await,
         RunError::NothingToSend
     ));
 }
@@ -88,7 +83,7 @@ async fn a_prompt_the_backend_cannot_send() {
     let builder = Run::builder(server.url(), backend("openai-chat").expect("there is one"))
         .model("sim-model")
         .conversations(vec![Conversation::single(0, ids, Some(3), 2)]);
-    assert!(matches!(error(builder).await, RunError::Backend(_)));
+    assert!(matches!(refusal(builder).await, RunError::Backend(_)));
     assert_eq!(server.stats().requests, 0);
 }
 
