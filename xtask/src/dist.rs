@@ -1,14 +1,12 @@
-//! A release: binaries, completions, man page, licence, in one archive.
+//! A release: binaries, completions, man pages, licence, in one archive.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::metadata::Metadata;
+use crate::programs::PROGRAMS;
 use crate::{Error, cargo, docs, output, root};
-
-/// The programs of a release, each named like its package.
-const PROGRAMS: &[&str] = &["bench-serve", "bench-sim"];
 
 /// Files that go along as they are.
 const TEXTS: &[&str] = &["LICENSE", "README.md", "CHANGELOG.md"];
@@ -18,7 +16,7 @@ pub(crate) fn dist() -> Result<(), Error> {
     let mut build = cargo();
     build.args(["build", "--release", "--locked", "--bins"]);
     for program in PROGRAMS {
-        build.args(["--package", program]);
+        build.args(["--package", program.name]);
     }
     output(&mut build)?;
     let binaries = Metadata::load()?.target.join("release");
@@ -47,7 +45,7 @@ fn pack(name: &str, binaries: &Path, dist: &Path) -> Result<PathBuf, Error> {
     }
     fs::create_dir_all(&folder)?;
     for program in PROGRAMS {
-        copy(&binaries.join(program), &folder)?;
+        copy(&binaries.join(program.name), &folder)?;
     }
     for text in TEXTS {
         copy(&root().join(text), &folder)?;
@@ -77,7 +75,7 @@ mod tests {
     fn an_archive_holds_everything_in_one_folder() {
         let dir = tempfile::tempdir().unwrap();
         for program in PROGRAMS {
-            fs::write(dir.path().join(program), program).unwrap();
+            fs::write(dir.path().join(program.name), program.name).unwrap();
         }
         let dist = dir.path().join("dist");
         pack("tool-1", dir.path(), &dist).unwrap();
@@ -87,11 +85,15 @@ mod tests {
         let list = output(Command::new("tar").arg("-tzf").arg(&archive)).unwrap();
         for file in [
             "tool-1/bench-serve",
+            "tool-1/bench-aggregate",
             "tool-1/bench-sim",
             "tool-1/LICENSE",
             "tool-1/README.md",
             "tool-1/completions/bench-serve.bash",
+            "tool-1/completions/bench-aggregate.fish",
             "tool-1/man/bench-serve.1",
+            "tool-1/man/bench-aggregate-rebuild.1",
+            "tool-1/man/bench-sim.1",
         ] {
             assert!(
                 list.lines().any(|line| line == file),

@@ -1,46 +1,43 @@
-//! What is generated from the command line: the reference, completions and the man page.
+//! What is generated from the command lines: references, completions and man pages.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bench_serve::Cli;
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::Shell;
 
+use crate::programs::{PROGRAMS, Program};
 use crate::{Error, root};
 
-/// Columns of the help in the reference.
+/// Columns of the help in a reference.
 const WIDTH: usize = 100;
 
-const INTRODUCTION: &str = "\
-<!-- Written by `cargo xtask docs`. Change the help texts instead. -->
-
-# Command line
-
-What `bench-serve --help` prints, by section. `bench-serve -h` prints a shorter form.
-";
-
-fn path() -> PathBuf {
-    root().join("docs/src/cli.md")
+fn path(program: &Program) -> PathBuf {
+    root().join("docs/src").join(program.page)
 }
 
-/// Writes the reference.
+/// Writes the references.
 pub(crate) fn write() -> Result<(), Error> {
-    fs::write(path(), reference(Cli::command()))?;
-    println!("docs: {} is written", path().display());
+    for program in PROGRAMS {
+        let path = path(program);
+        fs::write(&path, reference((program.command)()))?;
+        println!("docs: {} is written", path.display());
+    }
     Ok(())
 }
 
-/// Fails if the reference is not up to date.
+/// Fails if a reference is not up to date.
 pub(crate) fn check() -> Result<(), Error> {
-    let written = fs::read_to_string(path()).unwrap_or_default();
-    compare(&written, &reference(Cli::command()))?;
-    println!("docs: the reference of the command line is up to date");
+    for program in PROGRAMS {
+        let written = fs::read_to_string(path(program)).unwrap_or_default();
+        compare(program.page, &written, &reference((program.command)()))?;
+    }
+    println!("docs: the references of the command lines are up to date");
     Ok(())
 }
 
-fn compare(written: &str, expected: &str) -> Result<(), Error> {
+fn compare(page: &str, written: &str, expected: &str) -> Result<(), Error> {
     if written == expected {
         return Ok(());
     }
@@ -49,28 +46,49 @@ fn compare(written: &str, expected: &str) -> Result<(), Error> {
         Some(index) => index + 1,
         None => written.lines().count().min(expected.lines().count()) + 1,
     };
-    Err(format!("docs/src/cli.md is stale from line {line} on: run `cargo xtask docs`").into())
+    Err(format!("docs/src/{page} is stale from line {line} on: run `cargo xtask docs`").into())
 }
 
-/// The long help as a page, one section for each heading of the help.
+fn introduction(name: &str) -> String {
+    format!(
+        "<!-- Written by `cargo xtask docs`. Change the help texts instead. -->\n\n\
+         # Command line of {name}\n\n\
+         What `{name} --help` prints, by section. `{name} -h` prints a shorter form.\n"
+    )
+}
+
+/// The long help as a page, one section for each heading of the help, and one for each command
+/// if there are several.
 fn reference(command: Command) -> String {
-    let mut command = command.term_width(WIDTH);
+    let mut command = command.term_width(WIDTH).disable_help_subcommand(true);
+    // Tells commands the name of the program they are part of.
+    command.build();
+    let mut page = introduction(command.get_name());
+    sections(&mut page, &mut command, "##");
+    page
+}
+
+fn sections(page: &mut String, command: &mut Command, marks: &str) {
     let help = command.render_long_help().to_string();
-    let mut page = INTRODUCTION.to_owned();
     let mut section = String::new();
     for line in help.lines().map(str::trim_end) {
         if let Some(heading) = heading(line) {
-            block(&mut page, &section);
+            block(page, &section);
             section.clear();
             // Writing to a String cannot fail.
-            let _ = write!(page, "\n## {heading}\n");
+            let _ = write!(page, "\n{marks} {heading}\n");
         } else {
             section.push_str(line);
             section.push('\n');
         }
     }
-    block(&mut page, &section);
-    page
+    block(page, &section);
+    let program = command.get_name().to_owned();
+    for subcommand in command.get_subcommands_mut() {
+        // Writing to a String cannot fail.
+        let _ = write!(page, "\n{marks} {program} {}\n", subcommand.get_name());
+        sections(page, subcommand, &format!("{marks}#"));
+    }
 }
 
 fn heading(line: &str) -> Option<&str> {
@@ -85,24 +103,23 @@ fn block(page: &mut String, section: &str) {
 /// Writes completions for the usual shells.
 pub(crate) fn completions(dir: &Path) -> Result<(), Error> {
     fs::create_dir_all(dir)?;
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        let mut command = Cli::command();
-        let name = command.get_name().to_owned();
-        let path = clap_complete::generate_to(shell, &mut command, name, dir)?;
-        println!("completions: {}", path.display());
+    for program in PROGRAMS {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let mut command = (program.command)();
+            let path = clap_complete::generate_to(shell, &mut command, program.name, dir)?;
+            println!("completions: {}", path.display());
+        }
     }
     Ok(())
 }
 
-/// Writes the man page.
+/// Writes the man pages: one for each program and each command of one.
 pub(crate) fn man(dir: &Path) -> Result<(), Error> {
     fs::create_dir_all(dir)?;
-    let command = Cli::command();
-    let path = dir.join(format!("{}.1", command.get_name()));
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page)?;
-    fs::write(&path, page)?;
-    println!("man: {}", path.display());
+    for program in PROGRAMS {
+        clap_mangen::generate_to((program.command)(), dir)?;
+        println!("man: {}", dir.join(program.name).display());
+    }
     Ok(())
 }
 
@@ -128,23 +145,44 @@ mod tests {
         let page = reference(tool());
         let expected = "\n```text\nDoes things\n\nUsage: tool [OPTIONS]\n```\n\n\
                         ## Server\n\n```text\n      --speed <speed>\n          How fast\n```\n";
-        assert_eq!(page.strip_prefix(INTRODUCTION), Some(expected));
+        assert_eq!(page.strip_prefix(&introduction("tool")), Some(expected));
+    }
+
+    #[test]
+    fn a_page_has_a_section_for_each_command() {
+        let page = reference(Command::new("box").subcommand(tool()));
+        let (_, section) = page.split_once("\n## box tool\n").expect(&page);
+        let expected = "\n```text\nDoes things\n\nUsage: box tool [OPTIONS]\n```\n\n\
+                        ### Server\n\n```text\n      --speed <speed>\n          How fast\n```\n";
+        assert_eq!(section, expected);
     }
 
     #[test]
     fn a_stale_page_is_told_with_its_line() {
         let page = reference(tool());
-        assert!(compare(&page, &page).is_ok());
+        let compare = |written: &str| compare("tool.md", written, &page);
+        assert!(compare(&page).is_ok());
         let stale = page.replace("How fast", "How slow");
         let line = page
             .lines()
             .position(|line| line.contains("How fast"))
             .unwrap()
             + 1;
-        let error = compare(&stale, &page).unwrap_err().to_string();
-        assert!(error.contains(&format!("line {line} ")), "{error}");
-        assert!(compare("", &page).is_err());
-        assert!(compare(&format!("{page}\nmore\n"), &page).is_err());
+        let error = compare(&stale).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("tool.md is stale from line {line} ")),
+            "{error}"
+        );
+        assert!(compare("").is_err());
+        assert!(compare(&format!("{page}\nmore\n")).is_err());
+    }
+
+    /// The arguments of a command and of those within it.
+    fn arguments(command: &Command) -> Vec<String> {
+        let own = command.get_arguments().filter_map(Arg::get_long);
+        let own = own.map(|name| format!("--{name}"));
+        own.chain(command.get_subcommands().flat_map(arguments))
+            .collect()
     }
 
     #[test]
@@ -152,16 +190,28 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         completions(dir.path()).unwrap();
         man(dir.path()).unwrap();
-        let read = |name| fs::read_to_string(dir.path().join(name)).unwrap();
-        let page = reference(Cli::command());
-        let bash = read("bench-serve.bash");
-        let man = read("bench-serve.1").replace("\\-", "-");
-        for argument in Cli::command().get_arguments() {
-            let flag = format!("--{}", argument.get_long().unwrap());
-            for (place, text) in [("page", &page), ("completions", &bash), ("man page", &man)] {
-                assert!(text.contains(&flag), "{flag} is not in the {place}");
+        for Program { name, command, .. } in PROGRAMS {
+            let read = |file: String| fs::read_to_string(dir.path().join(file)).unwrap();
+            let page = reference(command());
+            let bash = read(format!("{name}.bash"));
+            let pages = command();
+            let commands = pages.get_subcommands();
+            let man: String = commands
+                .map(|inner| format!("{name}-{}.1", inner.get_name()))
+                .chain([format!("{name}.1")])
+                .map(|file| read(file).replace("\\-", "-"))
+                .collect();
+            for flag in arguments(&pages) {
+                for (place, text) in [("page", &page), ("completions", &bash), ("man page", &man)] {
+                    assert!(
+                        text.contains(&flag),
+                        "{flag} of {name} is not in the {place}"
+                    );
+                }
             }
+            assert!(
+                !read(format!("_{name}")).is_empty() && !read(format!("{name}.fish")).is_empty()
+            );
         }
-        assert!(!read("_bench-serve").is_empty() && !read("bench-serve.fish").is_empty());
     }
 }

@@ -53,7 +53,7 @@ const TABLE: &[Row] = &[
         ],
     ),
     row(1, "bench-testkit", &[]),
-    row(6, "xtask", &["bench-serve"]),
+    row(6, "xtask", &["bench-serve", "bench-aggregate", "bench-sim"]),
 ];
 
 /// What the tests of every crate may use as well.

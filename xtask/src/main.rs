@@ -5,6 +5,7 @@ mod dist;
 mod docs;
 mod floors;
 mod metadata;
+mod programs;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -17,11 +18,11 @@ Usage: cargo xtask COMMAND
 
   ci               Everything below that checks: floors, docs --check
   floors           Check which crate depends on which against the table of floors
-  docs             Write docs/src/cli.md from the command line of bench-serve
-  docs --check     Fail if docs/src/cli.md is not what `docs` would write
+  docs             Write docs/src/cli*.md from the command lines of the programs
+  docs --check     Fail if docs/src/cli*.md is not what `docs` would write
   completions DIR  Write completions for bash, zsh and fish
-  man DIR          Write the man page
-  dist             Build for release and pack binaries, completions and man page in dist/";
+  man DIR          Write the man pages
+  dist             Build for release and pack binaries, completions and man pages in dist/";
 
 /// The command line makes no sense.
 const BAD_USAGE: u8 = 2;

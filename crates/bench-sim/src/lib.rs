@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "cli")]
+mod cli;
 mod config;
 pub mod engine;
 mod error;
@@ -13,6 +15,8 @@ mod stats;
 mod tokenizer;
 mod words;
 
+#[cfg(feature = "cli")]
+pub use cli::Cli;
 pub use config::SimConfig;
 pub use error::SimError;
 pub use fault::{FAULTS, Fault, FaultDoc, FaultError, FaultRule, When};

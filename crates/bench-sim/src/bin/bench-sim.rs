@@ -3,19 +3,8 @@
 
 use std::process::ExitCode;
 
-use bench_sim::{SimConfig, SimServer};
+use bench_sim::{Cli, SimServer};
 use clap::Parser;
-
-/// A simulated LLM inference server
-///
-/// Serves the routes of vLLM and other servers at the speed of a simulated GPU, until Ctrl-C.
-/// Prints the URL it listens on.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Cli {
-    #[command(flatten)]
-    config: SimConfig,
-}
 
 fn main() -> ExitCode {
     let server = match SimServer::start(Cli::parse().config) {
