@@ -150,12 +150,13 @@ async fn pass_on(client: TcpStream, server: TcpStream, bytes: usize) -> std::io:
     let mut request = vec![0; 65_536];
     let read = from_client.read(&mut request).await?;
     to_server.write_all(&request[..read]).await?;
-    let id = b"x-request-id: bench-2\r\n";
-    if request.windows(id.len()).any(|window| window == id) {
+    let prompt = b"prompt number 2";
+    if request.windows(prompt.len()).any(|window| window == prompt) {
         tokio::io::copy(&mut from_server.take(bytes as u64), &mut to_client).await?;
         // Both connections stay open and silent until the client closes its own.
-        let rest = tokio::io::copy(&mut from_client, &mut tokio::io::sink());
-        return rest.await.map(drop);
+        let mut nowhere = tokio::io::sink();
+        let rest = tokio::io::copy(&mut from_client, &mut nowhere).await;
+        return rest.map(drop);
     }
     tokio::select! {
         copied = tokio::io::copy(&mut from_server, &mut to_client) => copied.map(drop),
