@@ -44,6 +44,9 @@ const CACHE_PAUSE: Duration = Duration::from_millis(200);
 /// The routes by which servers empty their prefix caches: vLLM's and SGLang's.
 const CACHE_ROUTES: &[&str] = &["/reset_prefix_cache", "/flush_cache"];
 
+/// What to do about a server that wants somebody else.
+const WRONG_KEY: &str = "it wants another key: give the one it was started with (--api-key)";
+
 /// Empties the prefix cache of every server.
 ///
 /// # Errors
@@ -69,11 +72,15 @@ async fn reset_cache(target: &Target, asker: &Asker) -> Result<(), RunError> {
             if is_missing(response.status) {
                 break;
             }
-            if Instant::now() >= deadline {
+            let refused = is_refused(response.status);
+            if refused || Instant::now() >= deadline {
                 return Err(RunError::Control {
                     url: format!("{}{path}", target.url()),
                     answer: asker.explain(&response),
-                    cure: "its cache can be emptied only while it has nothing to do",
+                    cure: match refused {
+                        true => WRONG_KEY,
+                        false => "its cache can be emptied only while it has nothing to do",
+                    },
                 });
             }
             sleep(CACHE_PAUSE).await;
@@ -91,6 +98,10 @@ fn is_missing(status: StatusCode) -> bool {
         status,
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
     )
+}
+
+fn is_refused(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 /// The profilers of all servers, from their start to their stop.
@@ -171,8 +182,13 @@ impl Profilers {
                 return Err(RunError::Control {
                     url: format!("{}{path}", target.url()),
                     answer: self.asker.explain(&response),
-                    cure: "the profiler has to be enabled where the server is started \
-                           (vLLM: --profiler-config)",
+                    cure: match is_refused(response.status) {
+                        true => WRONG_KEY,
+                        false => {
+                            "the profiler has to be enabled where the server is started \
+                             (vLLM: --profiler-config)"
+                        }
+                    },
                 });
             }
         }

@@ -1,10 +1,13 @@
 //! Whole runs against the simulated server, over real sockets.
 #![allow(clippy::unwrap_used)]
 
+mod control;
 mod faults;
 mod load;
 mod preparation;
 mod reliability;
+mod secrets;
+mod servers;
 mod stopping;
 mod tokens;
 
