@@ -5,11 +5,13 @@ mod control;
 mod faults;
 mod load;
 mod preparation;
+mod record_log;
 mod reliability;
 mod secrets;
 mod servers;
 mod stopping;
 mod tokens;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;
