@@ -31,6 +31,7 @@ impl Backend for DeepSpeedMii {
     }
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
+        request.refuse_lora(NAME)?;
         let Prompt::Text(text) = request.prompt else {
             return Err(BackendError::prompt(NAME, request.prompt));
         };

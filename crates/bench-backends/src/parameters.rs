@@ -34,4 +34,16 @@ impl Request<'_> {
             None => Ok(()),
         }
     }
+
+    /// Refuses LoRA adapters, for protocols whose requests name no model.
+    ///
+    /// # Errors
+    /// [`BackendError::Parameter`] if there is one.
+    pub(crate) fn refuse_lora(&self, backend: &'static str) -> Result<(), BackendError> {
+        let parameter = "lora-modules";
+        match self.lora {
+            Some(_) => Err(BackendError::Parameter { backend, parameter }),
+            None => Ok(()),
+        }
+    }
 }

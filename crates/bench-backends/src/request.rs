@@ -24,6 +24,9 @@ pub struct Request<'a> {
     pub prompt: &'a Prompt,
     /// The model's name on the server.
     pub model: &'a str,
+    /// The LoRA adapter to use, if any, for protocols that name it apart from the model. It is
+    /// also the [`Request::model`], by which the others name it.
+    pub lora: Option<&'a str>,
     /// The most tokens to generate.
     pub max_output_tokens: u32,
     /// Sampling parameters; all left to the server by default.
@@ -56,6 +59,7 @@ impl<'a> Request<'a> {
         Request {
             prompt,
             model,
+            lora: None,
             max_output_tokens,
             sampling: &SERVER_DEFAULTS,
             ignore_eos: false,

@@ -52,6 +52,7 @@ impl Backend for SgLang {
             parameters.field("max_new_tokens", &request.max_output_tokens)?;
             parameters.sampling(request)
         })?;
+        body.optional("lora_path", request.lora)?;
         body.optional("stream", request.stream.then_some(true))?;
         if let Some(candidates) = request.logprobs {
             body.raw("return_logprob", "true");

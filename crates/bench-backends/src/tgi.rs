@@ -73,6 +73,7 @@ fn fill(parameters: &mut Body<'_>, request: &Request<'_>) -> Result<(), BackendE
     parameters.optional("frequency_penalty", sampling.frequency_penalty)?;
     parameters.optional("repetition_penalty", sampling.repetition_penalty)?;
     parameters.optional("top_n_tokens", request.logprobs)?;
+    parameters.optional("adapter_id", request.lora)?;
     parameters.raw("details", "true");
     parameters.raw("decoder_input_details", "false");
     Ok(())

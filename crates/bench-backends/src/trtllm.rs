@@ -48,6 +48,7 @@ impl Backend for TrtLlm {
             "logprobs",
         ];
         request.refuse_unless(NAME, &known)?;
+        request.refuse_lora(NAME)?;
         let Prompt::Text(text) = request.prompt else {
             return Err(BackendError::prompt(NAME, request.prompt));
         };

@@ -132,6 +132,7 @@ impl RunBuilder {
             timeouts: self.timeouts,
             request: self.request.clone(),
             models: self.models(),
+            lora: self.has_lora(),
             model_of: self.lora.assign(count),
             keep_text: match (self.keep_text, &self.tokenizer) {
                 (true, _) => KeepText::Always,
@@ -142,6 +143,10 @@ impl RunBuilder {
             threads: threads.clamp(1, slots.unwrap_or(count).max(1)),
             conversations,
         }
+    }
+
+    pub(crate) fn has_lora(&self) -> bool {
+        !self.lora.adapters.is_empty()
     }
 
     /// The models that requests ask for.

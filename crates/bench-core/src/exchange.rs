@@ -84,6 +84,7 @@ impl Exchange {
         let number = plan.first_ids[conversation] + u64::from(turn);
         let request_id = options.request_ids.of(number);
         let mut request = Request::new(&asked.prompt, model, asked.max_output_tokens);
+        request.lora = plan.lora.then_some(model.as_str());
         request.sampling = &options.sampling;
         request.ignore_eos = options.ignore_eos;
         request.logprobs = options.logprobs;

@@ -112,6 +112,8 @@ pub(crate) struct Plan {
     pub(crate) request: RequestOptions,
     /// The models that are asked for.
     pub(crate) models: Vec<String>,
+    /// Whether they are LoRA adapters.
+    pub(crate) lora: bool,
     /// Which of them each conversation asks for; empty if all ask for the first.
     pub(crate) model_of: Vec<u16>,
     pub(crate) keep_text: KeepText,

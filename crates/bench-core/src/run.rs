@@ -99,6 +99,8 @@ impl RunBuilder {
         let first = self.conversations.first().and_then(|c| c.turns.first());
         let first = first.ok_or(RunError::NothingToSend)?;
         let mut trial = Request::new(&first.prompt, &self.request.model, 1);
+        let models = self.models();
+        trial.lora = self.has_lora().then_some(models[0].as_str());
         trial.path = self.request.path.as_deref();
         trial.stream = self.request.stream && self.backend.can_stream();
         self.backend.encode(&trial)?;

@@ -57,3 +57,20 @@ fn a_refused_prompt_names_the_engine() {
         assert!(error.to_string().contains("`tgi-chat`"), "{error}");
     }
 }
+
+#[test]
+fn an_adapter_is_named_where_the_protocol_has_a_place_for_it() {
+    let prompt = Prompt::Text("x".into());
+    let mut request = Request::new(&prompt, "my-adapter", 7);
+    request.lora = Some("my-adapter");
+    let body = |name| encoded(name, &request).1;
+    assert_eq!(body("vllm")["model"], "my-adapter");
+    assert_eq!(body("openai-chat")["model"], "my-adapter");
+    assert_eq!(body("sglang")["lora_path"], "my-adapter");
+    assert_eq!(body("tgi")["parameters"]["adapter_id"], "my-adapter");
+    for name in ["trtllm", "deepspeed-mii"] {
+        let error = backend(name).expect(name).encode(&request);
+        let text = error.expect_err("there is none").to_string();
+        assert!(text.contains("leave out --lora-modules"), "{text}");
+    }
+}
