@@ -101,7 +101,7 @@ pub enum BackendError {
 
 impl BackendError {
     /// The refusal of a kind of prompt that the protocol does not take.
-    pub(crate) fn prompt(backend: &'static str, prompt: &Prompt) -> BackendError {
+    pub fn prompt(backend: &'static str, prompt: &Prompt) -> BackendError {
         let (prompt, cure) = match prompt {
             Prompt::Text(_) => ("a single text", "use a dataset of the kind it takes"),
             Prompt::TokenIds(_) => (
@@ -120,7 +120,8 @@ impl BackendError {
         }
     }
 
-    pub(crate) fn malformed(data: &[u8], source: serde_json::Error) -> BackendError {
+    /// What to say of an event, or of a whole answer, that is not what the protocol says.
+    pub fn malformed(data: &[u8], source: serde_json::Error) -> BackendError {
         BackendError::Malformed {
             excerpt: excerpt(data),
             source,

@@ -32,6 +32,7 @@ mod vllm_rerank;
 
 pub use anthropic::Anthropic;
 pub use backend::{Backend, BodyEnd, Decoder, StreamEvent};
+pub use bench_stream::SseEvent;
 pub use deepspeed_mii::DeepSpeedMii;
 pub use embeddings::Embeddings;
 pub use error::BackendError;

@@ -75,8 +75,12 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The HTTP request that posts the JSON `body`.
-    pub(crate) fn post(
+    /// The HTTP request that posts the JSON `body`, with all headers, to [`Request::path`] or
+    /// else to `default_path`.
+    ///
+    /// # Errors
+    /// [`BackendError`] if the path or the request id cannot be sent.
+    pub fn post(
         &self,
         default_path: &'static str,
         body: Vec<u8>,
