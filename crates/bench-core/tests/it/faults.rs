@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::{execute, prompts, quick, recordings, start, succeeded};
 
-const REQUESTS: u64 = 12;
+const REQUESTS: u64 = 6;
 
 /// Requests of this number are hit: a third of them.
 fn hit(id: u64) -> bool {
