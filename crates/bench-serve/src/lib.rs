@@ -20,6 +20,9 @@ use clap::Parser;
 )]
 pub struct Cli {
     /// Benchmark a simulated server, started in this process
+    ///
+    /// It speaks the protocol of every backend, serves the model of --model and counts tokens
+    /// with the tokenizer of --tokenizer. The options that begin with --sim- set it up.
     #[arg(long, conflicts_with_all = ["base_url", "host", "port", "ca_cert", "insecure"])]
     pub sim: bool,
 

@@ -62,7 +62,10 @@ async fn run(cli: Cli) -> ExitCode {
     let mut progress = ProgressBar::new(cli.options.client.disable_tqdm);
     let report = match run.execute(&mut progress).await {
         Ok(report) => report,
-        Err(error) => return fail(FAILED, &error),
+        Err(error) => {
+            let error = OptionsError::from(error);
+            return fail(exit_code(&error), &error);
+        }
     };
     print!("{}", console(&report));
     if let Some(saving) = saving {

@@ -49,7 +49,8 @@ impl OptionsError {
     /// Whether the command line is at fault, rather than a server or a file system.
     pub fn is_usage(&self) -> bool {
         match self {
-            OptionsError::Run(RunError::Target(_)) => true,
+            // A backend refuses what it cannot send, such as a parameter that it does not have.
+            OptionsError::Run(RunError::Target(_) | RunError::Backend(_)) => true,
             OptionsError::Run(_) => false,
             OptionsError::Flag { .. }
             | OptionsError::Arrivals(_)

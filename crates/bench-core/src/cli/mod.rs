@@ -5,6 +5,7 @@ mod options;
 mod prepare;
 mod progress;
 mod serial;
+mod suitable;
 
 pub use error::OptionsError;
 pub use options::{

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
+use bench_backends::{BACKENDS, Backend};
 use bench_datasets::DatasetOptions;
-use bench_types::Sampling;
+use bench_types::{Sampling, Task};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -54,9 +55,8 @@ pub struct RunOptions {
 #[command(next_help_heading = "Server")]
 pub struct ServerOptions {
     /// Protocol of the server, such as vllm, openai-chat, sglang, tgi, trtllm or anthropic
-    ///
-    /// An unknown name is answered with the list of all.
-    #[arg(long, value_name = "NAME", default_value_t = ServerOptions::default().backend)]
+    #[arg(long, value_name = "NAME", default_value_t = ServerOptions::default().backend,
+        long_help = backend_help())]
     pub backend: String,
 
     /// Where the server is: http://host:port, https://host/prefix or unix:///path/of.sock
@@ -159,6 +159,26 @@ impl Default for ServerOptions {
             http2: false,
         }
     }
+}
+
+/// What `--backend` takes, by what it does.
+fn backend_help() -> String {
+    let kinds = [
+        ("Text, streamed", Task::Generate, true),
+        ("Text, as a whole", Task::Generate, false),
+        ("Embeddings, scores and rankings", Task::Pool, false),
+        ("Transcripts", Task::Transcribe, true),
+    ];
+    let lines = kinds.map(|(kind, task, streamed)| {
+        let is_of = |b: &&&dyn Backend| b.task() == task && b.can_stream() == streamed;
+        let names = BACKENDS.iter().filter(is_of).map(|backend| backend.name());
+        format!("- {kind}: {}", names.collect::<Vec<_>>().join(", "))
+    });
+    format!(
+        "Protocol of the server\n\n{}\n\nAn unknown name is answered with this list and all \
+         aliases.",
+        lines.join("\n")
+    )
 }
 
 /// How many requests are sent, and when.

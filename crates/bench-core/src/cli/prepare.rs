@@ -16,6 +16,7 @@ use bench_types::{Conversation, Task};
 use http::{HeaderName, HeaderValue};
 
 use super::options::BUILTIN;
+use super::suitable::check_suitable;
 use super::{OptionsError, RunOptions};
 use crate::ready::discover;
 use crate::{
@@ -85,7 +86,7 @@ impl RunOptions {
             self.server.ready_check_timeout_sec,
         )?;
         let mut request = self.request(&around)?;
-        let base_urls = self.base_urls(&around);
+        let base_urls = self.base_urls(&around)?;
         let control = self.control()?;
         let saving = self.saving()?;
         let record_log = self.record_log()?;
@@ -115,6 +116,7 @@ impl RunOptions {
         let tokenizer = self.tokenizer(&model_id, around.simulated.is_some())?;
         let mut warnings = Vec::new();
         let (conversations, warm_up) = self.conversations(tokenizer.as_ref(), &mut warnings)?;
+        check_suitable(backend, &request, &conversations)?;
         let mut base_urls = base_urls.into_iter();
         let run = Run::builder(base_urls.next().unwrap_or_default(), backend)
             .also_at(base_urls)
@@ -264,20 +266,21 @@ impl RunOptions {
         })
     }
 
-    fn base_urls(&self, around: &Surroundings) -> Vec<String> {
+    fn base_urls(&self, around: &Surroundings) -> Result<Vec<String>, OptionsError> {
         let server = &self.server;
         if let Some(url) = &around.simulated {
-            return vec![url.clone()];
+            return Ok(vec![url.clone()]);
         }
         if !server.base_url.is_empty() {
-            return server.base_url.clone();
+            check_no_secrets(&server.base_url)?;
+            return Ok(server.base_url.clone());
         }
         // An IPv6 address needs brackets to stand before a port.
         let host = match server.host.contains(':') && !server.host.starts_with('[') {
             true => format!("[{}]", server.host),
             false => server.host.clone(),
         };
-        vec![format!("http://{host}:{}", server.port)]
+        Ok(vec![format!("http://{host}:{}", server.port)])
     }
 
     fn transport(&self, around: &Surroundings) -> TargetOptions {
@@ -436,6 +439,28 @@ impl RunOptions {
         };
         Ok((measured, warm_up))
     }
+}
+
+/// URLs stand in results and in messages, so there is no place in them for a password or a key.
+/// For the same reason a URL that has one is not repeated.
+fn check_no_secrets(urls: &[String]) -> Result<(), OptionsError> {
+    for url in urls {
+        let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let problem = if url.starts_with("unix:") {
+            continue;
+        } else if authority.contains('@') {
+            "leave out the name and the password: they would stand in results; --api-key sends \
+             a key, and --header 'Authorization=Basic ...' sends them in a header"
+        } else if rest.contains('?') {
+            "leave out the query, from the question mark on: it would stand in results; \
+             --api-key and --header send a key in a header"
+        } else {
+            continue;
+        };
+        return Err(OptionsError::flag("--base-url", problem));
+    }
+    Ok(())
 }
 
 /// The first model the server lists; waits for the server as long as `limit`.

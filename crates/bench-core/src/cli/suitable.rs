@@ -1,0 +1,71 @@
+//! Whether a backend can send what it is to send.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bench_backends::{Backend, BackendError, Request};
+use bench_types::{Audio, Conversation, Prompt};
+
+use super::OptionsError;
+use crate::RequestOptions;
+
+/// Refuses what the backend cannot send, of which the first request is an example: prompts of
+/// another kind, or parameters that the protocol does not have.
+///
+/// # Errors
+/// [`OptionsError`], which says what does not fit and what would.
+pub(super) fn check_suitable(
+    backend: &dyn Backend,
+    options: &RequestOptions,
+    conversations: &[Conversation],
+) -> Result<(), OptionsError> {
+    let Some(first) = conversations.iter().flat_map(|one| &one.turns).next() else {
+        return Ok(());
+    };
+    let mut request = Request::new(&first.prompt, &options.model, first.max_output_tokens);
+    request.sampling = &options.sampling;
+    request.ignore_eos = options.ignore_eos;
+    request.logprobs = options.logprobs;
+    request.stream = options.stream && backend.can_stream();
+    request.include_usage = options.include_usage;
+    request.continuous_usage = options.continuous_usage;
+    request.extra_body = options.extra_body.as_ref();
+    request.path = options.path.as_deref();
+    match backend.encode(&request) {
+        Ok(_) => Ok(()),
+        Err(BackendError::Prompt {
+            backend: name,
+            prompt,
+            cure,
+        }) => {
+            let cure = match (&first.prompt, dataset_for(backend)) {
+                (Prompt::Text(_), Some(dataset)) => format!("use --dataset-name {dataset}"),
+                _ => cure.to_owned(),
+            };
+            let problem = format!("backend `{name}` cannot send {prompt}: {cure}");
+            Err(OptionsError::flag("--dataset-name", problem))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The dataset for a backend that takes no plain text.
+fn dataset_for(backend: &dyn Backend) -> Option<&'static str> {
+    let takes = |prompt: &Prompt| backend.encode(&Request::new(prompt, "model", 1)).is_ok();
+    let recording = Prompt::Audio(Arc::new(Audio {
+        file_name: "silence.wav".to_owned(),
+        bytes: Vec::new(),
+        duration: Duration::ZERO,
+    }));
+    let ranking = Prompt::Rerank {
+        query: "query".into(),
+        documents: ["document".into()].into(),
+    };
+    if takes(&recording) {
+        Some("custom_audio")
+    } else if takes(&ranking) {
+        Some("random-rerank")
+    } else {
+        None
+    }
+}

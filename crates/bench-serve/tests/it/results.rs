@@ -1,0 +1,119 @@
+//! What a run writes.
+
+use serde_json::Value;
+
+use crate::support::{assert_fails, server, small, stderr};
+
+#[test]
+fn a_result_is_what_vllm_bench_serve_writes_and_more() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new").join("r.json");
+    let dir = path.parent().unwrap().to_str().unwrap();
+    let save = ["--save-result", "--save-detailed", "--result-dir", dir];
+    let name = [
+        "--result-filename",
+        "r.json",
+        "--metadata",
+        "gpu=none",
+        "note=x y",
+    ];
+    let more = [
+        "--percentile-metrics",
+        "ttft,e2el",
+        "--metric-percentiles",
+        "50,99.9",
+    ];
+    let goodput = ["--goodput", "ttft:60000", "e2el:60000", "--label", "mine"];
+    let all = [
+        &save[..],
+        &name,
+        &more,
+        &goodput,
+        &["--max-concurrency", "2"],
+    ]
+    .concat();
+    let output = small(&server, &all);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let result: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(result["backend"], "openai");
+    assert_eq!(result["label"], "mine");
+    assert_eq!(result["model_id"], "sim-model");
+    assert_eq!(result["tokenizer_id"], "builtin");
+    assert_eq!(result["request_rate"], "inf");
+    assert_eq!(result["max_concurrency"], 2);
+    assert_eq!(result["gpu"], "none");
+    assert_eq!(result["note"], "x y");
+    assert_eq!(result["completed"], 8);
+    assert_eq!(result["input_lens"], serde_json::json!(vec![16; 8]));
+    assert_eq!(result["generated_texts"].as_array().map(Vec::len), Some(8));
+    assert!(result["p99.9_ttft_ms"].is_number() && result["p50_e2el_ms"].is_number());
+    assert!(result.get("p99_ttft_ms").is_none() && result.get("mean_itl_ms").is_none());
+    assert_eq!(result["request_goodput"], result["request_throughput"]);
+    assert_eq!(result["bench"]["options"]["num-prompts"], 8);
+    // The second run finds the file and would rather not begin.
+    assert_fails(&small(&server, &all), 2, &["r.json", "--overwrite"]);
+    assert_eq!(server.stats().requests, 8);
+    let output = small(&server, &[&all[..], &["--overwrite"]].concat());
+    assert!(output.status.success());
+}
+
+#[test]
+fn results_are_appended_line_by_line() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let save = [
+        "--append-result",
+        "--result-dir",
+        dir,
+        "--result-filename",
+        "all.jsonl",
+    ];
+    for _ in 0..2 {
+        assert!(small(&server, &save).status.success());
+    }
+    let text = std::fs::read_to_string(folder.path().join("all.jsonl")).unwrap();
+    let results: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(results.len(), 2);
+}
+
+#[test]
+fn the_default_file_name_tells_the_run() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let rate = ["--request-rate", "500", "--max-concurrency", "3"];
+    let output = small(
+        &server,
+        &[&["--save-result", "--result-dir", dir], &rate[..]].concat(),
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let stem = names[0].strip_suffix(".json").expect("the result");
+    assert_eq!(names[1..], [format!("{stem}.records.jsonl")]);
+    assert!(
+        names[0].starts_with("openai-500.0qps-concurrency3-sim-model-"),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn an_unwritable_folder_is_found_before_the_run() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    // Root may write anywhere but not into a file.
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let dir = file.join("below");
+    let save = ["--save-result", "--result-dir", dir.to_str().unwrap()];
+    assert_fails(&small(&server, &save), 2, &[dir.to_str().unwrap()]);
+    assert_eq!(server.stats().requests, 0);
+}
