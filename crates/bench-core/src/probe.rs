@@ -36,14 +36,14 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    pub(crate) fn new(options: &RequestOptions) -> Asker {
+    pub(crate) fn new(options: &RequestOptions, targets: &[Target]) -> Asker {
         let mut headers: HeaderMap = options.headers.iter().cloned().collect();
         if let Some(authorization) = &options.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         Asker {
             headers,
-            secrets: Secrets::of(options),
+            secrets: Secrets::of(options, targets),
         }
     }
 

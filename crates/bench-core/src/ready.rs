@@ -168,5 +168,6 @@ pub(crate) async fn discover(
     target: &Target,
     request: &crate::RequestOptions,
 ) -> Result<String, RunError> {
-    first_model(Asker::new(request).list_models(target).await)
+    let asker = Asker::new(request, std::slice::from_ref(target));
+    first_model(asker.list_models(target).await)
 }

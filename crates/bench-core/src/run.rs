@@ -61,7 +61,7 @@ impl Run {
             targets.push(Target::resolve(url, &run.transport).await?);
         }
         let clock = Clock::start();
-        let asker = Asker::new(&run.request);
+        let asker = Asker::new(&run.request, &targets);
         run.await_ready(&targets, clock, observer).await?;
         let mut warnings = std::mem::take(&mut run.describe.warnings);
         warnings.extend(run.settle_models(&targets, &asker, clock).await?);

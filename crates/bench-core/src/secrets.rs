@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bench_http::Target;
 use bench_types::Failure;
 use serde_json::Value;
 
@@ -21,11 +22,16 @@ const TELLING: &[&str] = &["api_key", "apikey", "secret", "password", "authoriza
 pub(crate) struct Secrets(Arc<[String]>);
 
 impl Secrets {
-    /// The values of all headers that are marked sensitive.
-    pub(crate) fn of(options: &RequestOptions) -> Secrets {
+    /// The values of all headers that are marked sensitive, those for proxies included.
+    pub(crate) fn of<'a>(
+        options: &'a RequestOptions,
+        targets: impl IntoIterator<Item = &'a Target>,
+    ) -> Secrets {
         let headers = options.headers.iter().map(|(_, value)| value);
+        let proxies = targets.into_iter().filter_map(Target::proxy_authorization);
         let values = headers
             .chain(&options.authorization)
+            .chain(proxies)
             .filter(|value| value.is_sensitive())
             .filter_map(|value| value.to_str().ok());
         let mut secrets: Vec<String> = values
@@ -108,7 +114,7 @@ mod tests {
     }
 
     fn secrets() -> Secrets {
-        Secrets::of(&RequestOptions {
+        let options = RequestOptions {
             authorization: Some(secret("Bearer sk-12345")),
             headers: vec![
                 (HeaderName::from_static("x-token"), secret("sk-12345-long")),
@@ -119,7 +125,8 @@ mod tests {
                 ),
             ],
             ..RequestOptions::default()
-        })
+        };
+        Secrets::of(&options, [])
     }
 
     #[test]

@@ -228,7 +228,7 @@ async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result
         pools: pools.collect(),
         pacer: Pacer::new(clock.clone())?,
         clock,
-        secrets: Secrets::of(&plan.request),
+        secrets: Secrets::of(&plan.request, plan.servers.targets()),
         stop: shared.stop.clone(),
         counters: reporting.counters,
         records: reporting.records,

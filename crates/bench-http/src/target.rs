@@ -222,13 +222,24 @@ impl Target {
             .build()
     }
 
+    /// The proxy on the way, if there is one.
+    fn proxy(&self) -> Option<&Proxy> {
+        let tunnelled = self.tunnel.as_ref().map(|tunnel| &tunnel.proxy);
+        tunnelled.or(self.forwarder.as_ref())
+    }
+
+    /// What the proxy on the way is sent as `Proxy-Authorization`, marked as sensitive: a proxy
+    /// may quote it, and it must not be shown.
+    pub fn proxy_authorization(&self) -> Option<&HeaderValue> {
+        self.proxy()?.authorization.as_ref()
+    }
+
     pub(crate) fn describe(&self) -> String {
         let addresses = match &self.address {
             Address::Tcp(addresses) => addresses,
             Address::Unix(path) => return path.display().to_string(),
         };
-        let proxy = self.tunnel.as_ref().map(|tunnel| &tunnel.proxy);
-        let via = match proxy.or(self.forwarder.as_ref()) {
+        let via = match self.proxy() {
             Some(proxy) => format!(" through the proxy {}", proxy.url),
             None => String::new(),
         };

@@ -142,7 +142,8 @@ fn through(proxy: &str, url: &str) -> (Output, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut run = command();
     let secret = proxy.replace("http://", "http://me:s3cret-word@");
-    run.env("http_proxy", secret).args(["--model", "sim-model"]);
+    run.env("http_proxy", &secret).env("https_proxy", &secret);
+    run.args(["--model", "sim-model"]);
     let output = write_everything(&mut run, url, folder.path());
     let all = artefacts(&output, folder.path());
     (output, all)
@@ -193,10 +194,12 @@ fn a_password_is_not_in_what_is_said_of_a_proxy_that_does_not_work() {
             let _ = write!(stream, "{status}\r\n{head}\r\n\r\n{body}");
         }
     });
-    let (output, all) = through(&url, "http://server.test");
-    assert_eq!(output.status.code(), Some(1), "{all}");
-    assert!(all.contains("407"), "{all}");
-    assert_silent(&all);
+    for server in ["http://server.test", "https://server.test"] {
+        let (output, all) = through(&url, server);
+        assert_eq!(output.status.code(), Some(1), "{all}");
+        assert!(all.contains("407"), "{all}");
+        assert_silent(&all);
+    }
 }
 
 #[test]
