@@ -15,10 +15,7 @@ pub enum RunError {
     #[error(transparent)]
     Target(#[from] HttpError),
     /// No connection to the server could be opened.
-    #[error(
-        "the server cannot be reached: {0}; is it running, and is this its address? \
-         (--ready-check-timeout-sec N waits for it to come up)"
-    )]
+    #[error("the server cannot be reached: {0}{cure}", cure = waiting_helps(.0))]
     Unreachable(#[source] ConnectError),
     /// The server did not get ready in time.
     #[error("the server at {url} was not ready after {seconds} s: {last}")]
@@ -31,7 +28,10 @@ pub enum RunError {
         last: Failure,
     },
     /// The server was asked for its models and has no answer.
-    #[error("the server does not say which models it serves ({reason}); name one with --model")]
+    #[error(
+        "the server does not say which models it serves ({reason}); name one with --model, and if \
+         it wants a key, give it with --api-key"
+    )]
     NoModelList {
         /// What went wrong.
         reason: String,
@@ -71,6 +71,18 @@ pub enum RunError {
     /// A worker thread ended without a word.
     #[error("a worker of the load engine ended unexpectedly; this is a bug, please report it")]
     WorkerLost,
+}
+
+/// What may help where a server that is there would have answered; the other errors name their
+/// cures themselves.
+fn waiting_helps(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::Tls { .. } | ConnectError::NoHttp2 { .. } | ConnectError::Proxy { .. } => "",
+        _ => {
+            "; is it running, and is this its address? (--ready-check-timeout-sec N waits for it \
+             to come up)"
+        }
+    }
 }
 
 impl RunError {

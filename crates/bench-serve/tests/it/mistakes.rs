@@ -88,7 +88,12 @@ fn bad_command_lines_are_explained() {
 #[test]
 fn a_server_that_is_not_there() {
     let output = bench_serve(&["--base-url", "http://127.0.0.1:1", "--model", "m"]);
-    assert_fails(&output, 1, &["http://127.0.0.1:1"]);
+    let parts = [
+        "http://127.0.0.1:1",
+        "is it running",
+        "--ready-check-timeout-sec",
+    ];
+    assert_fails(&output, 1, &parts);
 }
 
 #[test]

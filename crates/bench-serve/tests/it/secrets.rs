@@ -92,21 +92,21 @@ fn a_key_that_the_server_refuses_and_quotes() {
     );
     assert_silent(&all);
     // The run does not even begin.
-    for arguments in [
-        &[][..],
-        &["--model", "other", "--ready-check-timeout-sec", "0.1"],
+    for (arguments, part) in [
+        (&[][..], "give it with --api-key"),
+        (
+            &["--model", "sim-model", "--ready-check-timeout-sec", "0.1"],
+            "was not ready",
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut run = command();
         keyed(run.args(arguments));
         let output = write_everything(&mut run, &server.url(), folder.path());
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-        assert!(
-            stderr(&output).contains("[redacted]"),
-            "{}",
-            stderr(&output)
-        );
         assert_silent(&artefacts(&output, folder.path()));
+        let told = stderr(&output);
+        assert!(told.contains("[redacted]") && told.contains(part), "{told}");
     }
 }
 

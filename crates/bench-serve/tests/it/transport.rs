@@ -11,7 +11,9 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use crate::secure::{Identity, tls_in_front_of};
-use crate::support::{SMALL, assert_fails, command, result, server, small_at, succeeded, text};
+use crate::support::{
+    SMALL, assert_fails, command, result, server, small_at, stderr, succeeded, text,
+};
 
 /// Hands every connection to `serve`, each on a thread of its own.
 pub(crate) fn listen(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
@@ -117,6 +119,12 @@ fn a_certificate_that_is_not_accepted_is_said_with_its_cure() {
             1,
             &[&[&*url, "its issuer is unknown"], &cures[..]].concat(),
         );
+        // Nor is a cure named that is none.
+        assert!(
+            !stderr(&output).contains("is it running"),
+            "{}",
+            stderr(&output)
+        );
     };
     refused(&[]);
     refused(&["--model", "sim-model"]);
@@ -216,8 +224,7 @@ fn http2_without_tls() {
     // A server that does not speak it is not taken for one that does.
     let server = server();
     let output = small_at(&server.url(), &named);
-    assert_ne!(output.status.code(), Some(0));
-    assert_fails(&output, 1, &["HTTP/2"]);
+    assert_fails(&output, 1, &["does not speak HTTP/2", "leave out --http2"]);
 }
 
 /// A small run with variables in its environment.
