@@ -20,10 +20,10 @@ use crate::support::{
 /// More than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A server that takes its time.
-fn paced() -> SimHandle {
+/// A server that takes this long to begin an answer.
+fn paced(ttft_ms: f64) -> SimHandle {
     server_with(SimConfig {
-        ttft_ms: Some(20.0),
+        ttft_ms: Some(ttft_ms),
         itl_ms: Some(2.0),
         ..SimConfig::default()
     })
@@ -40,7 +40,7 @@ impl Endless {
         let folder = tempfile::tempdir().unwrap();
         let (url, dir) = (server.url(), text(folder.path()));
         let log = folder.path().join("r.log");
-        let load = ["--num-prompts", "100000", "--max-concurrency", "4"];
+        let load = ["--num-prompts", "5000", "--max-concurrency", "4"];
         let size = ["--random-input-len", "8", "--random-output-len", "8"];
         let save = ["--save-result", "--result-dir", dir, "--record-log"];
         let server = ["--base-url", &url, "--tokenizer", "builtin"];
@@ -86,9 +86,10 @@ fn rebuild(log: &Path, dir: &Path) -> PathBuf {
 
 #[test]
 fn a_killed_run_leaves_a_log_of_all_that_had_ended() {
-    let server = paced();
+    // Long before the next answers end, those that have ended are in the log.
+    let server = paced(250.0);
     let mut run = Endless::start(&server);
-    run.wait_for_records(&server, 20);
+    run.wait_for_records(&server, 8);
     run.child.kill().unwrap();
     run.child.wait().unwrap();
     // What was under way is given up once the connections are seen to be closed.
@@ -97,7 +98,7 @@ fn a_killed_run_leaves_a_log_of_all_that_had_ended() {
     let log = RecordLog::read(&run.log()).unwrap();
     assert!(log.end.is_none());
     let (logged, stats) = (log.records.len() as u64, server.stats());
-    assert!(logged >= 20);
+    assert!(logged >= 8);
     // An answer that the server had sent may not have been read, for each of the four slots.
     let answered = stats.completed;
     assert!(
@@ -118,7 +119,7 @@ fn a_killed_run_leaves_a_log_of_all_that_had_ended() {
 
 #[test]
 fn ctrl_c_stops_sending_and_reports_what_was_measured() {
-    let server = paced();
+    let server = paced(20.0);
     let mut run = Endless::start(&server);
     run.wait_for_records(&server, 4);
     run.signal("-INT");
