@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::RunError;
 use crate::observer::{Observer, Phase, Progress};
-use crate::probe::Asker;
+use crate::probe::{Asker, wants_key};
 
 /// How the servers are prepared for the measured load, and watched during it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ async fn reset_cache(target: &Target, asker: &Asker) -> Result<(), RunError> {
             if is_missing(response.status) {
                 break;
             }
-            let refused = is_refused(response.status);
+            let refused = wants_key(response.status);
             if refused || Instant::now() >= deadline {
                 return Err(RunError::Control {
                     url: format!("{}{path}", target.url()),
@@ -98,10 +98,6 @@ fn is_missing(status: StatusCode) -> bool {
         status,
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
     )
-}
-
-fn is_refused(status: StatusCode) -> bool {
-    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 /// The profilers of all servers, from their start to their stop.
@@ -182,7 +178,7 @@ impl Profilers {
                 return Err(RunError::Control {
                     url: format!("{}{path}", target.url()),
                     answer: self.asker.explain(&response),
-                    cure: match is_refused(response.status) {
+                    cure: match wants_key(response.status) {
                         true => WRONG_KEY,
                         false => {
                             "the profiler has to be enabled where the server is started \

@@ -28,10 +28,7 @@ pub enum RunError {
         last: Failure,
     },
     /// The server was asked for its models and has no answer.
-    #[error(
-        "the server does not say which models it serves ({reason}); name one with --model, and if \
-         it wants a key, give it with --api-key"
-    )]
+    #[error("the server does not say which models it serves ({reason}); name one with --model")]
     NoModelList {
         /// What went wrong.
         reason: String,
@@ -59,6 +56,14 @@ pub enum RunError {
     /// The backend cannot express the requests.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The backend cannot express one of the requests.
+    #[error("request {number}, counted from 0: {source}")]
+    Unsendable {
+        /// Which one.
+        number: u64,
+        /// Why not.
+        source: BackendError,
+    },
     /// A question to the server failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use bench_backends::{BodyEnd, Request, error_message};
+use bench_backends::{BodyEnd, error_message};
 use bench_http::{Arrival, Connection, Event, ResponseHead, TransferError};
 use bench_metrics::tokens::{KeepText, settle_from_stream};
 use bench_types::{
@@ -83,19 +83,10 @@ impl Exchange {
         let model = &plan.models[usize::from(plan.model_index(conversation))];
         let number = plan.first_ids[conversation] + u64::from(turn);
         let request_id = options.request_ids.of(number);
-        let mut request = Request::new(&asked.prompt, model, asked.max_output_tokens);
+        let mut request = options.ask(asked, model);
         request.lora = plan.lora.then_some(model.as_str());
-        request.sampling = &options.sampling;
-        request.ignore_eos = options.ignore_eos;
-        request.logprobs = options.logprobs;
         request.stream = plan.streams();
-        request.include_usage = options.include_usage;
-        request.continuous_usage = options.continuous_usage;
-        request.extra_body = options.extra_body.as_ref();
         request.request_id = Some(&request_id);
-        request.headers = &options.headers;
-        request.path = options.path.as_deref();
-        request.authorization = options.authorization.as_ref();
         let (http, unsendable) = match plan.backend.encode(&request) {
             Ok(http) => (Some(http), None),
             Err(error) => (None, Some(error.into())),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bench_backends::Backend;
+use bench_backends::{Backend, Request};
 use bench_metrics::tokens::KeepText;
-use bench_types::{Conversation, Nanos, Sampling};
+use bench_types::{Conversation, Nanos, Sampling, Turn};
 use http::{HeaderName, HeaderValue};
 
 use crate::request_ids::RequestIds;
@@ -65,6 +65,22 @@ pub struct RequestOptions {
 }
 
 impl RequestOptions {
+    /// The request of a turn.
+    pub(crate) fn ask<'a>(&'a self, turn: &'a Turn, model: &'a str) -> Request<'a> {
+        let mut request = Request::new(&turn.prompt, model, turn.max_output_tokens);
+        request.sampling = &self.sampling;
+        request.ignore_eos = self.ignore_eos;
+        request.logprobs = self.logprobs;
+        request.stream = self.stream;
+        request.include_usage = self.include_usage;
+        request.continuous_usage = self.continuous_usage;
+        request.extra_body = self.extra_body.as_ref();
+        request.headers = &self.headers;
+        request.path = self.path.as_deref();
+        request.authorization = self.authorization.as_ref();
+        request
+    }
+
     /// How many answers to each prompt are asked for.
     pub(crate) fn outputs(&self) -> u32 {
         let asked = self.extra_body.as_ref().and_then(|body| body.get("n"));

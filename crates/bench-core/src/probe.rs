@@ -5,7 +5,7 @@ use std::time::Duration;
 use bench_http::{Response, Target, fetch};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -85,7 +85,8 @@ impl Asker {
     /// The models a server lists, by OpenAI's route or the one of its engine.
     ///
     /// # Errors
-    /// [`RunError::Unreachable`] without a connection, [`RunError::NoModelList`] for any
+    /// [`RunError::Unreachable`] without a connection, [`RunError::Fetch`] without an answer,
+    /// [`RunError::Control`] if the server wants a key, [`RunError::NoModelList`] for any other
     /// answer that names no model.
     pub(crate) async fn list_models(&self, target: &Target) -> Result<Vec<String>, RunError> {
         let reason = match self.ask(target, Method::GET, "/v1/models", LIMIT).await {
@@ -95,9 +96,15 @@ impl Asker {
                     Err(error) => format!("/v1/models does not answer with a list: {error}"),
                 }
             }
+            Ok(response) if wants_key(response.status) => {
+                return Err(RunError::Control {
+                    url: format!("{}/v1/models", target.url()),
+                    answer: self.explain(&response),
+                    cure: "give it its key with --api-key or OPENAI_API_KEY",
+                });
+            }
             Ok(response) => format!("/v1/models answers {}", self.explain(&response)),
-            Err(error @ RunError::Unreachable(_)) => return Err(error),
-            Err(error) => error.to_string(),
+            Err(error) => return Err(error),
         };
         // TGI serves one model and says which.
         match self.json(target, "/info").await {
@@ -131,6 +138,11 @@ impl Asker {
         let known = response.status.is_success();
         known.then(|| serde_json::from_slice(&response.body).ok())?
     }
+}
+
+/// Whether the server wants a key, or another one.
+pub(crate) fn wants_key(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 #[derive(Deserialize)]

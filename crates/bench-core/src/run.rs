@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bench_backends::{Backend, Request};
+use bench_backends::Backend;
 use bench_http::Target;
 use bench_metrics::default_metrics;
 use bench_metrics::tokens::{KeepText, settle_from_text};
@@ -94,17 +94,25 @@ async fn ask_servers(targets: &[Target], asker: &Asker) -> Map<String, Value> {
 }
 
 impl RunBuilder {
-    /// A prompt the backend cannot send is found before anything is.
+    /// What the backend cannot send is found before anything is.
     fn try_encoding(&self) -> Result<(), RunError> {
-        let first = self.conversations.first().and_then(|c| c.turns.first());
-        let first = first.ok_or(RunError::NothingToSend)?;
-        let mut trial = Request::new(&first.prompt, &self.request.model, 1);
         let models = self.models();
-        trial.lora = self.has_lora().then_some(models[0].as_str());
-        trial.path = self.request.path.as_deref();
-        trial.stream = self.request.stream && self.backend.can_stream();
-        self.backend.encode(&trial)?;
-        Ok(())
+        let turns = self.conversations.iter().flat_map(|c| &c.turns);
+        for (number, turn) in (0..).zip(turns) {
+            let mut trial = self.request.ask(turn, &models[0]);
+            trial.lora = self.has_lora().then_some(models[0].as_str());
+            trial.stream = self.request.stream && self.backend.can_stream();
+            match self.backend.encode(&trial) {
+                Ok(_) => {}
+                // That none can be sent need not be said of one.
+                Err(error) if number == 0 => return Err(error.into()),
+                Err(source) => return Err(RunError::Unsendable { number, source }),
+            }
+        }
+        match self.conversations.is_empty() {
+            true => Err(RunError::NothingToSend),
+            false => Ok(()),
+        }
     }
 
     /// Sends the measured load, with the profilers of the servers running if that is wanted.

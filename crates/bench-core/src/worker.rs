@@ -249,7 +249,7 @@ async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result
     let start = start.unwrap_or_default();
 
     lazy::enable();
-    let cpu_before = thread_cpu();
+    let (cpu_before, woken) = (thread_cpu(), cx.clock.now());
     let ticker = tokio::task::spawn_local(tick(Rc::clone(&cx)));
     let requests = send_all(&cx, shared, index, start).await?;
     ticker.abort();
@@ -259,7 +259,7 @@ async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result
         facts: WorkerFacts {
             requests,
             cpu: thread_cpu().since(cpu_before),
-            wall: cx.clock.now().since(start),
+            wall: cx.clock.now().since(woken),
             peak_connections: cx.pools.iter().map(|server| server.pool.peak_open()).sum(),
         },
         lag: cx.clock.stats().lag(),

@@ -62,7 +62,8 @@ impl ProxyOptions {
             _ => &self.http,
         };
         let url = if own.is_empty() { &self.all } else { own };
-        if url.is_empty() || is_local(target) {
+        let everywhere = self.no_proxy.split(',').any(|host| host.trim() == "*");
+        if url.is_empty() || everywhere || is_local(target) {
             return Ok(None);
         }
         // Whether there is an exception for the target does not depend on the proxy.
@@ -200,8 +201,8 @@ async fn read(stream: &TcpStream, into: &mut Vec<u8>) -> io::Result<usize> {
     }
 }
 
-/// A proxy's URL without the name and password in it.
-fn without_secrets(url: &str) -> String {
+/// A URL without the name and password in it.
+pub(crate) fn without_secrets(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), url),

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use crate::proxy::{Proxy, Tunnel};
+use crate::proxy::{Proxy, Tunnel, without_secrets};
 use crate::stamp::Awake;
 use crate::{HttpError, ProxyOptions, TlsOptions, tls};
 
@@ -72,7 +72,7 @@ impl Target {
     /// keys or the proxy cannot be used.
     pub async fn resolve(url: &str, options: &TargetOptions) -> Result<Target, HttpError> {
         let bad = |reason: &str| HttpError::Url {
-            url: url.to_owned(),
+            url: without_secrets(url),
             reason: reason.to_owned(),
         };
         if let Some(path) = url.strip_prefix("unix://") {

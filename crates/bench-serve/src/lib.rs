@@ -7,10 +7,10 @@ use clap::Parser;
 
 /// Benchmark an LLM server and report what its users would feel.
 ///
-/// Sends requests to any OpenAI-compatible server at a rate or a concurrency of choice,
-/// times every token with the kernel's receive stamps, and reports TTFT, TPOT, ITL,
-/// throughput and goodput in the layout of `vllm bench serve`, with an audit of the client
-/// itself. Flags are those of `vllm bench serve` wherever both have the thing.
+/// Sends requests to vLLM, SGLang, TGI, TensorRT-LLM or any OpenAI-compatible server at a
+/// rate or a concurrency of choice, times every token with the kernel's receive stamps, and
+/// reports TTFT, TPOT, ITL, throughput and goodput in the layout of `vllm bench serve`, with
+/// an audit of the client itself. Flags are those of `vllm bench serve` wherever both have the thing.
 #[derive(Debug, Parser)]
 #[command(
     name = "bench-serve",

@@ -46,7 +46,7 @@ pub struct WorkerFacts {
     pub requests: u64,
     /// CPU time its thread used during the run.
     pub cpu: Nanos,
-    /// Wall time between the run's start and the worker's end.
+    /// The wall time in which it used it: from just before the run's start to the worker's end.
     pub wall: Nanos,
     /// The most connections it had open at once.
     pub peak_connections: u32,

@@ -9,7 +9,8 @@ mod suitable;
 
 pub use error::OptionsError;
 pub use options::{
-    ClientOptions, LoadOptions, ResultOptions, RunOptions, SendOptions, ServerOptions,
+    ClientOptions, ControlOptions, LoadOptions, ResultOptions, RunOptions, SendOptions,
+    ServerOptions,
 };
 pub use prepare::{Saving, Surroundings};
 pub use progress::ProgressBar;

@@ -22,15 +22,8 @@ pub(super) fn check_suitable(
     let Some(first) = conversations.iter().flat_map(|one| &one.turns).next() else {
         return Ok(());
     };
-    let mut request = Request::new(&first.prompt, &options.model, first.max_output_tokens);
-    request.sampling = &options.sampling;
-    request.ignore_eos = options.ignore_eos;
-    request.logprobs = options.logprobs;
+    let mut request = options.ask(first, &options.model);
     request.stream = options.stream && backend.can_stream();
-    request.include_usage = options.include_usage;
-    request.continuous_usage = options.continuous_usage;
-    request.extra_body = options.extra_body.as_ref();
-    request.path = options.path.as_deref();
     match backend.encode(&request) {
         Ok(_) => Ok(()),
         Err(BackendError::Prompt {

@@ -157,7 +157,7 @@ async fn errors_do_not_quote_the_key() {
     let late = std::time::Duration::from_millis(1);
     let unready = with_key(run(), "sim-model", WRONG).ready_timeout(late);
     let is: [fn(&RunError) -> bool; 4] = [
-        |error| matches!(error, RunError::NoModelList { .. }),
+        |error| matches!(error, RunError::Control { .. }),
         |error| matches!(error, RunError::Control { .. }),
         |error| matches!(error, RunError::Control { .. }),
         |error| matches!(error, RunError::NotReady { .. }),

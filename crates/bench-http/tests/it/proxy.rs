@@ -227,6 +227,10 @@ async fn exceptions_and_this_machine_are_reached_directly() {
         .unwrap_err();
     assert!(matches!(error, HttpError::Proxy { .. }), "{error}");
     assert!(error.to_string().contains("proxy.invalid"), "{error}");
+    options.proxy.no_proxy = "*".to_owned();
+    Target::resolve("http://192.0.3.7", &options)
+        .await
+        .expect("no proxy at all");
 }
 
 #[tokio::test]

@@ -180,7 +180,10 @@ pub(crate) fn check_model(model: Option<&str>, config: &SimConfig) -> Result<Str
             Ok(model.to_owned())
         }
         Some(model) => {
-            let message = format!("The model `{model}` does not exist. Valid aliases: {served}.");
+            let names = std::iter::once(served).chain(&config.lora);
+            let names: Vec<&str> = names.map(String::as_str).collect();
+            let names = names.join(", ");
+            let message = format!("The model `{model}` does not exist. Valid aliases: {names}.");
             Err(error(
                 StatusCode::NOT_FOUND,
                 "NotFoundError",
