@@ -100,7 +100,7 @@ impl Asker {
                 return Err(RunError::Control {
                     url: format!("{}/v1/models", target.url()),
                     answer: self.explain(&response),
-                    cure: "give it its key with --api-key or OPENAI_API_KEY",
+                    cure: "it wants a key: give it with --api-key or OPENAI_API_KEY",
                 });
             }
             Ok(response) => format!("/v1/models answers {}", self.explain(&response)),
