@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::RunError;
 use crate::observer::{Observer, Phase, Progress};
-use crate::probe::{Asker, wants_key};
+use crate::probe::{Asker, WRONG_KEY, wants_key};
 
 /// How the servers are prepared for the measured load, and watched during it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,9 +43,6 @@ const CACHE_PAUSE: Duration = Duration::from_millis(200);
 
 /// The routes by which servers empty their prefix caches: vLLM's and SGLang's.
 const CACHE_ROUTES: &[&str] = &["/reset_prefix_cache", "/flush_cache"];
-
-/// What to do about a server that wants somebody else.
-const WRONG_KEY: &str = "it wants another key: give the one it was started with (--api-key)";
 
 /// Empties the prefix cache of every server.
 ///

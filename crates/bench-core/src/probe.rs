@@ -28,6 +28,10 @@ const INFO_ROUTES: &[&[&str]] = &[
     &["/info"],
 ];
 
+/// What to do about a server that wants somebody else.
+pub(crate) const WRONG_KEY: &str =
+    "it wants another key: give the one it was started with (--api-key)";
+
 /// Asks with the headers of the run, and keeps its secrets.
 #[derive(Clone)]
 pub(crate) struct Asker {
@@ -100,7 +104,7 @@ impl Asker {
                 return Err(RunError::Control {
                     url: format!("{}/v1/models", target.url()),
                     answer: self.explain(&response),
-                    cure: "it wants a key: give it with --api-key or OPENAI_API_KEY",
+                    cure: WRONG_KEY,
                 });
             }
             Ok(response) => format!("/v1/models answers {}", self.explain(&response)),

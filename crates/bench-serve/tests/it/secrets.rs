@@ -93,7 +93,7 @@ fn a_key_that_the_server_refuses_and_quotes() {
     assert_silent(&all);
     // The run does not even begin.
     for (arguments, part) in [
-        (&[][..], "give it with --api-key"),
+        (&[][..], "give the one it was started with (--api-key)"),
         (
             &["--model", "sim-model", "--ready-check-timeout-sec", "0.1"],
             "was not ready",
