@@ -30,7 +30,7 @@ fn name(target: &str) -> String {
 }
 
 /// The platform that cargo builds for.
-fn host() -> Result<String, Error> {
+pub(crate) fn host() -> Result<String, Error> {
     let version = output(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.ok_or("rustc -vV does not name its host")?.to_owned())

@@ -4,6 +4,7 @@
 mod dist;
 mod docs;
 mod floors;
+mod fuzz;
 mod metadata;
 mod programs;
 
@@ -22,6 +23,8 @@ Usage: cargo xtask COMMAND
   docs --check     Fail if docs/src/cli*.md is not what `docs` would write
   completions DIR  Write completions for bash, zsh and fish
   man DIR          Write the man pages
+  fuzz [--seconds N] [TARGET..]
+                   Run the fuzz targets, or all, for 60 s each
   dist             Build for release and pack binaries, completions and man pages in dist/";
 
 /// The command line makes no sense.
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::check(),
         ["completions", dir] => docs::completions(Path::new(dir)),
         ["man", dir] => docs::man(Path::new(dir)),
+        ["fuzz", ref rest @ ..] => fuzz::fuzz(rest),
         ["dist"] => dist::dist(),
         _ => {
             eprintln!("{USAGE}");
