@@ -19,7 +19,7 @@ use crate::observer::{Observer, Phase};
 use crate::plan::Plan;
 use crate::probe::Asker;
 use crate::record_log::Log;
-use crate::worker::Answers;
+use crate::worker::{Answers, Mismatches};
 
 /// One benchmark run: what is sent, when, where to, and what is made of it.
 ///
@@ -240,14 +240,7 @@ fn odd_answers(answers: &Answers, models: &[String]) -> Vec<String> {
             ));
         }
     }
-    if let Some((counted, reported)) = answers.mismatch_example {
-        notes.push(format!(
-            "the server counts the prompts of {} requests differently than the dataset (for \
-             example {reported} tokens for {counted}): is --tokenizer the model's own? A server \
-             that adds special tokens or a chat template differs by a constant",
-            answers.prompt_mismatches
-        ));
-    }
+    notes.extend(answers.mismatches.as_ref().map(explain));
     if answers.stale_connections > 0 {
         notes.push(format!(
             "the server closed {} idle connections between requests; new ones were opened",
@@ -255,6 +248,26 @@ fn odd_answers(answers: &Answers, models: &[String]) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Why the server may count prompts differently than the dataset.
+fn explain(mismatches: &Mismatches) -> String {
+    let Mismatches {
+        requests,
+        example: (counted, reported),
+        more,
+    } = mismatches;
+    match more {
+        // As a chat template or special tokens would.
+        Some(more @ 1..) if *requests > 1 => format!(
+            "the server adds {more} tokens to each prompt (a chat template, special tokens); \
+             input tokens are reported without them"
+        ),
+        _ => format!(
+            "the server counts the prompts of {requests} requests differently than the dataset \
+             (for example {reported} tokens for {counted}): is --tokenizer the model's own?"
+        ),
+    }
 }
 
 /// A tenth more than was allowed is how tokenizers may differ; beyond that a server did not

@@ -69,9 +69,7 @@ pub(crate) struct Answers {
     /// Model names the server answered with, and how often.
     pub(crate) models: BTreeMap<String, u64>,
     /// Requests whose prompt the server counts differently than the dataset.
-    pub(crate) prompt_mismatches: u64,
-    /// One of them: by the dataset, by the server.
-    pub(crate) mismatch_example: Option<(u32, u32)>,
+    pub(crate) mismatches: Option<Mismatches>,
     /// Pooled connections the server had closed before they were used again.
     pub(crate) stale_connections: u64,
 }
@@ -81,9 +79,39 @@ impl Answers {
         for (model, count) in other.models {
             *self.models.entry(model).or_default() += count;
         }
-        self.prompt_mismatches += other.prompt_mismatches;
-        self.mismatch_example = self.mismatch_example.or(other.mismatch_example);
+        self.mismatches = match (self.mismatches, other.mismatches) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(other),
+        };
         self.stale_connections += other.stale_connections;
+    }
+}
+
+/// Requests whose prompt has another length by the server's count than by the dataset's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mismatches {
+    pub(crate) requests: u64,
+    /// One of them: by the dataset, by the server.
+    pub(crate) example: (u32, u32),
+    /// How many tokens more the server counts, if it is the same number for all.
+    pub(crate) more: Option<i64>,
+}
+
+impl Mismatches {
+    fn of(counted: u32, reported: u32) -> Mismatches {
+        Mismatches {
+            requests: 1,
+            example: (counted, reported),
+            more: Some(i64::from(reported) - i64::from(counted)),
+        }
+    }
+
+    fn and(self, other: Mismatches) -> Mismatches {
+        Mismatches {
+            requests: self.requests + other.requests,
+            example: self.example,
+            more: self.more.filter(|more| other.more == Some(*more)),
+        }
     }
 }
 
@@ -170,10 +198,9 @@ impl WorkerContext {
             }
         }
         if let Some(reported) = reported.filter(|reported| *reported != record.prompt_tokens) {
-            answers.prompt_mismatches += 1;
-            answers
-                .mismatch_example
-                .get_or_insert((record.prompt_tokens, reported));
+            let one = Mismatches::of(record.prompt_tokens, reported);
+            let all = answers.mismatches.map_or(one, |all| all.and(one));
+            answers.mismatches = Some(all);
         }
     }
 

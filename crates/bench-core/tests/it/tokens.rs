@@ -1,8 +1,9 @@
 //! Where token counts come from when the server gives more or less than its totals.
 
-use bench_core::RequestOptions;
+use bench_core::backends::backend;
 use bench_core::datasets::Tokenizer;
 use bench_core::types::{MarkKind, TokenSource};
+use bench_core::{RequestOptions, Run};
 use bench_sim::{SimConfig, SimTokenizer};
 
 use super::{execute, prompts, quick, run, start, succeeded};
@@ -126,4 +127,26 @@ async fn a_prompt_the_server_counts_differently_is_reported() {
     let report = execute(run(&server, conversations)).await;
     let warning = report.warnings.iter().find(|text| text.contains("99"));
     assert!(warning.is_some(), "{:?}", report.warnings);
+}
+
+#[tokio::test]
+async fn a_chat_template_is_told_from_another_tokenizer() {
+    let server = start(quick());
+    let told = |conversations| {
+        let chat = backend("openai-chat").expect("there is one");
+        let builder = Run::builder(server.url(), chat).model("sim-model");
+        async { execute(builder.conversations(conversations)).await.warnings }
+    };
+    let all = told(prompts(5, 2)).await;
+    let template = all
+        .iter()
+        .any(|text| text.contains("tokens to each prompt"));
+    assert!(template && all.len() == 1, "{all:?}");
+    let mut some = prompts(5, 2);
+    some[1].turns[0].prompt_tokens = Some(1_000);
+    let all = told(some).await;
+    let differs = all
+        .iter()
+        .any(|text| text.contains("the prompts of 5 requests"));
+    assert!(differs && all.len() == 1, "{all:?}");
 }
