@@ -1,9 +1,10 @@
+use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bench_datasets::Tokenizer;
 use bench_report::Destination;
-use bench_report::record_log::RecordLog;
+use bench_report::record_log::{self, RecordLog};
 use clap::Args;
 
 use crate::AggregateError;
@@ -19,7 +20,7 @@ pub struct RebuildOptions {
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub result_dir: PathBuf,
 
-    /// Name of the result file; by default the one that bench-serve would have given it
+    /// Name of the result file; that of the log, NAME.records.jsonl, tells it if not given
     #[arg(long, value_name = "NAME")]
     pub result_filename: Option<String>,
 
@@ -90,7 +91,7 @@ fn destination(options: &RebuildOptions, log: &RecordLog) -> Result<Destination,
     let file_name = options.result_filename.clone();
     let destination = Destination {
         dir: options.result_dir.clone(),
-        file_name: file_name.unwrap_or_else(|| log.header.setup.file_name()),
+        file_name: file_name.unwrap_or_else(|| result_name(&options.log, log)),
         append: options.append_result,
         overwrite: options.overwrite,
     };
@@ -104,6 +105,16 @@ fn destination(options: &RebuildOptions, log: &RecordLog) -> Result<Destination,
     }
     destination.check().map_err(AggregateError::Destination)?;
     Ok(destination)
+}
+
+/// The name that bench-serve gave the result: that of a log beside it, with another ending.
+fn result_name(path: &Path, log: &RecordLog) -> String {
+    let name = path.file_name().and_then(OsStr::to_str);
+    let stem = name.and_then(|name| name.strip_suffix(record_log::EXTENSION));
+    match stem.filter(|stem| stem.len() > 1 && stem.ends_with('.')) {
+        Some(stem) => format!("{stem}json"),
+        None => log.header.setup.file_name(),
+    }
 }
 
 /// The tokenizer, if there is one and it will be asked.

@@ -117,6 +117,17 @@ fn without_any_tokenizer_a_chunk_is_a_token_as_in_the_run() {
 }
 
 #[test]
+fn a_log_beside_a_result_names_it() {
+    let dir = temp();
+    make::log(dir.path(), &make::header(), &make::records(), true);
+    let log = dir.path().join("mine.records.jsonl");
+    std::fs::rename(dir.path().join("run.jsonl"), log).expect("renamed");
+    let done = bench_aggregate(dir.path(), &["rebuild", "mine.records.jsonl"]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(dir.path().join("mine.json").is_file(), "{}", done.out);
+}
+
+#[test]
 fn a_result_that_exists_is_replaced_or_added_to_only_if_asked() {
     let dir = temp();
     make::log(dir.path(), &make::header(), &make::records(), true);
