@@ -237,14 +237,12 @@ impl Exchange {
                     return match answer {
                         Answer::Stream => self.stream.end(BodyEnd::Complete, at.at),
                         Answer::Whole(body) => self.stream.whole(&body, at),
-                        Answer::Refusal { head, body } => Err(refused(&head, &body)),
+                        Answer::Refusal(refusal) => Err(refused(&refusal)),
                     };
                 }
                 Err(error) => {
                     return match (error, answer) {
-                        (TransferError::Cut(_), Answer::Refusal { head, body }) => {
-                            Err(refused(&head, &body))
-                        }
+                        (TransferError::Cut(_), Answer::Refusal(refusal)) => Err(refused(&refusal)),
                         (error @ TransferError::Cut(_), _) => {
                             let how = error.to_string();
                             self.stream.end(BodyEnd::Cut(&how), clock.now())
@@ -270,7 +268,8 @@ impl Exchange {
                 self.stream.seen.read(at);
                 body.extend_from_slice(bytes);
             }
-            Answer::Refusal { body, .. } => {
+            Answer::Refusal(refusal) => {
+                let body = &mut refusal.body;
                 let room = ERROR_BODY.saturating_sub(body.len());
                 body.extend_from_slice(&bytes[..bytes.len().min(room)]);
             }
@@ -344,10 +343,12 @@ enum Answer {
     /// The answer in one piece.
     Whole(BytesMut),
     /// Not what was asked for.
-    Refusal {
-        head: ResponseHead,
-        body: BytesMut,
-    },
+    Refusal(Box<Refusal>),
+}
+
+struct Refusal {
+    head: ResponseHead,
+    body: BytesMut,
 }
 
 impl Answer {
@@ -361,12 +362,12 @@ impl Answer {
         match (head.status.is_success(), streams) {
             (true, true) if !json => Answer::Stream,
             (true, false) => Answer::Whole(body),
-            _ => Answer::Refusal { head, body },
+            _ => Answer::Refusal(Box::new(Refusal { head, body })),
         }
     }
 }
 
-fn refused(head: &ResponseHead, body: &[u8]) -> Failure {
+fn refused(Refusal { head, body }: &Refusal) -> Failure {
     let mut message = error_message(body);
     if head.status.is_success() {
         return Failure::Protocol(format!(

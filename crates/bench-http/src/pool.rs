@@ -123,7 +123,8 @@ impl Pool {
     /// HTTP/2 as asked, or the time limit passes.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
         let limit = self.options.connect_timeout;
-        match tokio::time::timeout(limit, self.open()).await {
+        // Boxed, so that a request that finds a connection does not carry the state of opening one.
+        match Box::pin(tokio::time::timeout(limit, self.open())).await {
             Ok(connected) => connected,
             Err(_) => Err(ConnectError::Timeout {
                 address: self.target.describe(),
