@@ -79,7 +79,7 @@ impl RunOptions {
         self.check_failure_rate()?;
         let metadata = pairs("--metadata", &self.result.metadata)?;
         check_metadata(&metadata)?;
-        let timeouts = self.timeouts()?;
+        let timeouts = self.timeouts(streamed)?;
         let grace = seconds("--grace-period", self.client.grace_period)?;
         let ready_timeout = seconds(
             "--ready-check-timeout-sec",
@@ -196,18 +196,23 @@ impl RunOptions {
         })
     }
 
-    fn timeouts(&self) -> Result<Timeouts, OptionsError> {
+    fn timeouts(&self, streamed: bool) -> Result<Timeouts, OptionsError> {
         let client = &self.client;
         let limit = |flag, value| {
             let limit = seconds(flag, value)?;
             Ok::<_, OptionsError>((!limit.is_zero()).then_some(limit))
         };
         let connect = limit("--connect-timeout", client.connect_timeout)?;
+        let first_token = limit("--first-token-timeout", client.first_token_timeout)?;
+        if first_token.is_some() && !streamed {
+            let problem = "answers that come whole have no first token; use --total-timeout";
+            return Err(OptionsError::flag("--first-token-timeout", problem));
+        }
         Ok(Timeouts {
             connect: connect.ok_or_else(|| {
                 OptionsError::flag("--connect-timeout", "connecting takes more than no time")
             })?,
-            first_token: limit("--first-token-timeout", client.first_token_timeout)?,
+            first_token,
             idle: limit("--idle-timeout", client.idle_timeout)?,
             total: limit("--total-timeout", client.total_timeout)?,
         })
@@ -221,10 +226,7 @@ impl RunOptions {
                 OptionsError::flag("--extra-body", format!("not a JSON object: {error}"))
             })?),
         };
-        let headers = pairs("--header", &send.header)?
-            .into_iter()
-            .map(|(name, value)| header(&name, &value))
-            .collect::<Result<_, _>>()?;
+        let headers = headers(&send.header)?;
         let authorization = match &around.api_key {
             None => None,
             Some(key) => {
@@ -499,12 +501,71 @@ fn pairs(flag: &'static str, texts: &[String]) -> Result<Vec<(String, String)>, 
     texts.iter().map(pair).collect()
 }
 
+/// The headers that the user wants sent. What is not the name of a header may be its value, so
+/// it is not repeated.
+fn headers(texts: &[String]) -> Result<Vec<(HeaderName, HeaderValue)>, OptionsError> {
+    const FLAG: &str = "--header";
+    for text in texts {
+        if text.split('=').next().is_some_and(|key| key.contains(':')) {
+            let problem = "write KEY=VALUE, not KEY: VALUE";
+            return Err(OptionsError::flag(FLAG, problem));
+        }
+    }
+    let pairs = pairs(FLAG, texts)?;
+    pairs
+        .iter()
+        .map(|(key, value)| header(key, value))
+        .collect()
+}
+
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), OptionsError> {
-    let key = HeaderName::try_from(name)
-        .map_err(|_| OptionsError::flag("--header", format!("`{name}` is not a header name")))?;
+    let key = HeaderName::try_from(name).map_err(|_| {
+        let problem = "what stands before the `=` is not a header name; write KEY=VALUE";
+        OptionsError::flag("--header", problem)
+    })?;
     let mut value = HeaderValue::try_from(value).map_err(|_| {
-        OptionsError::flag("--header", format!("the value of `{name}` cannot be sent"))
+        OptionsError::flag("--header", format!("the value of `{key}` cannot be sent"))
     })?;
     value.set_sensitive(true);
     Ok((key, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_written_as_in_curl_is_not_repeated() {
+        let told = |text: &str| headers(&[text.to_owned()]).unwrap_err().to_string();
+        for text in [
+            "Authorization: Basic bWU6cGFzcw==",
+            "Authorization: Bearer bWU6cGFzcw",
+        ] {
+            let told = told(text);
+            assert!(told.contains("not KEY: VALUE"), "{told}");
+            assert!(!told.contains("bWU6"), "{told}");
+        }
+        let told = told("Basic bWU6cGFzcw==");
+        assert!(told.contains("KEY=VALUE"), "{told}");
+        assert!(!told.contains("bWU6"), "{told}");
+        let (name, value) = headers(&["X-Url=http://a:1".to_owned()]).unwrap().remove(0);
+        assert_eq!(
+            (name.as_str(), value.as_bytes()),
+            ("x-url", &b"http://a:1"[..])
+        );
+        assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn a_whole_answer_has_no_first_token_to_wait_for() {
+        let mut options = RunOptions::default();
+        options.client.first_token_timeout = 1.0;
+        let told = options.timeouts(false).unwrap_err().to_string();
+        assert!(told.contains("--first-token-timeout"), "{told}");
+        assert!(told.contains("--total-timeout"), "{told}");
+        assert_eq!(
+            options.timeouts(true).unwrap().first_token,
+            Some(Duration::from_secs(1))
+        );
+    }
 }
