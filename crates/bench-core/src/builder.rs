@@ -126,14 +126,19 @@ impl RunBuilder {
             paced,
             slots,
             warm_connections,
-            // A run that is limited has all the connections it needs from the start.
-            reserve: if slots.is_none() { reserve } else { 0 },
+            reserve: match slots {
+                None => reserve,
+                // All the connections it needs are open from the start.
+                Some(_) if self.base_urls.len() == 1 => 0,
+                // More requests than their share may go to one of the servers.
+                Some(slots) => slots.min(MOST_WARM),
+            },
             keepalive: self.keepalive,
             timeouts: self.timeouts,
             request: self.request.clone(),
             models: self.models(),
             lora: self.has_lora(),
-            model_of: self.lora.assign(count),
+            model_of: self.lora.assign(count, self.base_urls.len()),
             keep_text: match (self.keep_text, &self.tokenizer) {
                 (true, _) => KeepText::Always,
                 (false, Some(_)) => KeepText::UntilCounted,

@@ -74,16 +74,17 @@ pub(crate) async fn record(
     let mut notes = Vec::new();
     let mut prepared = Ready::default();
     while let Some(one) = ready.recv().await {
-        prepared.missing += one.missing;
+        prepared.wanted += one.wanted;
+        prepared.opened += one.opened;
         prepared.error = prepared.error.or(one.error);
     }
     if let Some(error) = prepared.error {
-        if prepared.missing >= plan.warm_connections {
+        if prepared.opened == 0 {
             return Err(RunError::Unreachable(error));
         }
         notes.push(format!(
-            "{} of {} connections could not be opened before the run: {error}",
-            prepared.missing, plan.warm_connections
+            "only {} of {} connections were opened before the run: {error}",
+            prepared.opened, prepared.wanted
         ));
     }
     // Until here the workers give up by themselves, with the sender they wait for.
@@ -223,9 +224,11 @@ impl Collector<'_> {
             self.collect();
             self.report(&counters);
             if let Some(reports) = ended {
-                // The workers are gone; what they sent may still be on its way.
-                self.collect_rest();
-                self.report(&counters);
+                // If one failed, the others still send, and nobody wants to know.
+                if reports.is_ok() {
+                    self.collect_rest();
+                    self.report(&counters);
+                }
                 return reports;
             }
         }
@@ -237,6 +240,7 @@ impl Collector<'_> {
         }
     }
 
+    /// The workers are gone; what they sent may still be on its way.
     fn collect_rest(&mut self) {
         while let Ok(record) = self.records.recv() {
             self.take(record);

@@ -6,26 +6,23 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use bench_backends::{BodyEnd, error_message};
-use bench_http::{Arrival, Connection, Event, ResponseHead, TransferError};
+use bench_backends::BodyEnd;
+use bench_http::{Arrival, Connection, Event, TransferError};
 use bench_metrics::tokens::{KeepText, settle_from_stream};
-use bench_types::{
-    Failure, Finish, Nanos, Outcome, Prompt, RequestRecord, TimeoutPhase, TokenSource,
-};
-use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use tokio::time::Sleep;
+use bench_types::{Failure, Finish, Nanos, Outcome, Prompt, RequestRecord, TokenSource};
+use bytes::Bytes;
 
-use crate::plan::Timeouts;
+use crate::answer::Answer;
 use crate::stream::ResponseStream;
+use crate::watchdog::Watchdog;
 use crate::worker::WorkerContext;
-
-/// The most of an error body that is kept to find the message in.
-const ERROR_BODY: usize = 64 * 1024;
 
 /// After the end marker of its protocol an answer is whole, and only its connection still waits
 /// for the end of the body. If that does not come within this time, the connection is dropped.
 const END_GRACE: Duration = Duration::from_secs(1);
+
+/// The limits are looked at, at the latest, after so many pieces of a response.
+const CHECK_EVERY: u32 = 1024;
 
 /// A request that is encoded and waits for its time.
 pub(crate) struct Exchange {
@@ -41,6 +38,8 @@ pub(crate) struct Exchange {
     connection: Option<Connection>,
     stream: ResponseStream,
     sent: Option<Nanos>,
+    /// When it was over, if that was before its end is noticed.
+    closed: Option<Nanos>,
 }
 
 impl Exchange {
@@ -101,6 +100,7 @@ impl Exchange {
             connection: None,
             stream: ResponseStream::new(plan.backend.decoder(), plan.keep_text != KeepText::Never),
             sent: None,
+            closed: None,
         };
         exchange.stream.seen.timeline.released(cx.clock.now());
         exchange
@@ -201,29 +201,43 @@ impl Exchange {
         let mut watchdog = Watchdog::new(&self.cx.plan.timeouts, self.sent.unwrap_or_default());
         let streams = self.cx.plan.streams();
         let mut answer = Answer::Stream;
+        let mut events = 0_u32;
         loop {
             let event = tokio::select! {
                 biased;
                 event = connection.event() => event,
                 () = &mut watchdog.sleep => {
-                    if self.stream.seen.done {
-                        return self.leave_unended();
+                    if self.is_decided(&answer) {
+                        return self.leave_unended(answer, watchdog.last);
                     }
-                    watchdog.check(clock.now(), self.stream.seen.contents > 0)?;
+                    // An answer in one piece has no first token.
+                    watchdog.check(clock.now(), !streams || self.stream.seen.contents > 0)?;
                     continue;
                 }
                 () = &mut cancelled => {
-                    if self.stream.seen.done {
-                        return self.leave_unended();
+                    if self.is_decided(&answer) {
+                        return self.leave_unended(answer, watchdog.last);
                     }
                     return Err(Failure::Cancelled);
                 }
             };
+            // A server that never pauses leaves no room for the other two.
+            events += 1;
+            if events == CHECK_EVERY {
+                events = 0;
+                if self.cx.stop.is_cancelled() && !self.is_decided(&answer) {
+                    return Err(Failure::Cancelled);
+                }
+                watchdog.check(clock.now(), !streams || self.stream.seen.contents > 0)?;
+            }
             match event {
                 Ok(Event::Head(head)) => {
                     self.stream.headers(&head.headers, head.at);
                     watchdog.last = head.at.at;
                     answer = Answer::expect(streams, head);
+                    if answer.is_refusal() {
+                        watchdog.ring_after(END_GRACE);
+                    }
                 }
                 Ok(Event::Data { bytes, at }) => {
                     watchdog.last = at.at;
@@ -237,12 +251,14 @@ impl Exchange {
                     return match answer {
                         Answer::Stream => self.stream.end(BodyEnd::Complete, at.at),
                         Answer::Whole(body) => self.stream.whole(&body, at),
-                        Answer::Refusal(refusal) => Err(refused(&refusal)),
+                        Answer::Refusal(refusal) => Err(refusal.failure(&self.cx.secrets)),
                     };
                 }
                 Err(error) => {
                     return match (error, answer) {
-                        (TransferError::Cut(_), Answer::Refusal(refusal)) => Err(refused(&refusal)),
+                        (TransferError::Cut(_), Answer::Refusal(refusal)) => {
+                            Err(refusal.failure(&self.cx.secrets))
+                        }
                         (error @ TransferError::Cut(_), _) => {
                             let how = error.to_string();
                             self.stream.end(BodyEnd::Cut(&how), clock.now())
@@ -254,10 +270,20 @@ impl Exchange {
         }
     }
 
-    /// The answer said that it is over, and its body does not end.
-    fn leave_unended(&mut self) -> Result<Finish, Failure> {
-        let now = self.cx.clock.now();
-        self.stream.end(BodyEnd::Cut("the body did not end"), now)
+    /// Whether the outcome is known although the body has not ended.
+    fn is_decided(&self, answer: &Answer) -> bool {
+        self.stream.seen.done || answer.is_refusal()
+    }
+
+    /// The outcome is known, and the body does not end: the request was over with its last
+    /// read.
+    fn leave_unended(&mut self, answer: Answer, last: Nanos) -> Result<Finish, Failure> {
+        self.closed = Some(last);
+        self.cx.note_unended();
+        match answer {
+            Answer::Refusal(refusal) => Err(refusal.failure(&self.cx.secrets)),
+            _ => self.stream.end(BodyEnd::Cut("the body did not end"), last),
+        }
     }
 
     /// Takes in a piece of the body.
@@ -268,11 +294,7 @@ impl Exchange {
                 self.stream.seen.read(at);
                 body.extend_from_slice(bytes);
             }
-            Answer::Refusal(refusal) => {
-                let body = &mut refusal.body;
-                let room = ERROR_BODY.saturating_sub(body.len());
-                body.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            }
+            Answer::Refusal(refusal) => refusal.extend(bytes),
         }
         Ok(())
     }
@@ -325,7 +347,9 @@ impl Exchange {
             output_tokens,
             output_tokens_source,
             chunk_tokens,
-            timeline: seen.timeline.finish(cx.clock.now()),
+            timeline: seen
+                .timeline
+                .finish(self.closed.unwrap_or_else(|| cx.clock.now())),
             outcome,
             server: seen.server,
             receive: seen.receive,
@@ -334,107 +358,6 @@ impl Exchange {
         settle_from_stream(&mut record, cx.plan.keep_text);
         cx.note_answer(&record, seen.prompt_tokens, seen.model.take());
         record
-    }
-}
-
-/// What the body of a response is.
-enum Answer {
-    Stream,
-    /// The answer in one piece.
-    Whole(BytesMut),
-    /// Not what was asked for.
-    Refusal(Box<Refusal>),
-}
-
-struct Refusal {
-    head: ResponseHead,
-    body: BytesMut,
-}
-
-impl Answer {
-    fn expect(streams: bool, head: ResponseHead) -> Answer {
-        let json = head
-            .headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.starts_with("application/json"));
-        let body = BytesMut::new();
-        match (head.status.is_success(), streams) {
-            (true, true) if !json => Answer::Stream,
-            (true, false) => Answer::Whole(body),
-            _ => Answer::Refusal(Box::new(Refusal { head, body })),
-        }
-    }
-}
-
-fn refused(Refusal { head, body }: &Refusal) -> Failure {
-    let mut message = error_message(body);
-    if head.status.is_success() {
-        return Failure::Protocol(format!(
-            "the server answered with JSON instead of an event stream: {message}"
-        ));
-    }
-    if let Some(wait) = head.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()) {
-        let gap = if message.is_empty() { "" } else { " " };
-        message = format!("{message}{gap}(Retry-After: {wait})");
-    }
-    Failure::Status {
-        code: head.status.as_u16(),
-        body: message,
-    }
-}
-
-/// Wakes a request whose time is up. The timer is not touched for every read: when it rings,
-/// it looks at the stamps and is set again if there is time left.
-struct Watchdog {
-    sleep: Pin<Box<Sleep>>,
-    limits: Timeouts,
-    sent: Nanos,
-    last: Nanos,
-}
-
-/// A timer that is not to ring is set this far ahead.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-impl Watchdog {
-    fn new(limits: &Timeouts, sent: Nanos) -> Watchdog {
-        let soonest = [limits.first_token, limits.idle, limits.total]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(NEVER);
-        Watchdog {
-            sleep: Box::pin(tokio::time::sleep(soonest)),
-            limits: *limits,
-            sent,
-            last: sent,
-        }
-    }
-
-    fn check(&mut self, now: Nanos, content_seen: bool) -> Result<(), Failure> {
-        let first_token = self.limits.first_token.filter(|_| !content_seen);
-        let due = [
-            (TimeoutPhase::Total, self.sent, self.limits.total),
-            (TimeoutPhase::FirstToken, self.sent, first_token),
-            (TimeoutPhase::Idle, self.last, self.limits.idle),
-        ];
-        let mut next = NEVER;
-        for (phase, from, limit) in due {
-            let Some(limit) = limit else { continue };
-            let left = from.saturating_add(limit.into()).since(now);
-            if left == Nanos::ZERO {
-                return Err(Failure::Timeout(phase));
-            }
-            next = next.min(left.into());
-        }
-        self.ring_after(next);
-        Ok(())
-    }
-
-    /// Sets the timer anew.
-    fn ring_after(&mut self, time: Duration) {
-        let at = tokio::time::Instant::now() + time;
-        self.sleep.as_mut().reset(at);
     }
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod arrivals;
 mod builder;
 #[cfg(feature = "cli")]
@@ -22,6 +23,7 @@ mod secrets;
 mod servers;
 mod stop;
 mod stream;
+mod watchdog;
 mod worker;
 
 pub use arrivals::{Arrivals, ArrivalsError};

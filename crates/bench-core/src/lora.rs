@@ -27,14 +27,18 @@ pub struct Lora {
 
 impl Lora {
     /// The index of the adapter of each of `count` conversations; empty if all ask for the
-    /// same.
-    pub(crate) fn assign(&self, count: usize) -> Vec<u16> {
+    /// same. One after the other, each of the `servers` gets to see every adapter.
+    pub(crate) fn assign(&self, count: usize, servers: usize) -> Vec<u16> {
         let adapters = u16::try_from(self.adapters.len()).unwrap_or(u16::MAX);
         if adapters < 2 {
             return Vec::new();
         }
         match self.assignment {
-            LoraAssignment::RoundRobin => (0..adapters).cycle().take(count).collect(),
+            LoraAssignment::RoundRobin => (0..adapters)
+                .cycle()
+                .flat_map(|adapter| std::iter::repeat_n(adapter, servers))
+                .take(count)
+                .collect(),
             LoraAssignment::Random => {
                 let mut random = ChaCha8Rng::seed_from_u64(self.seed);
                 (0..count)
@@ -59,15 +63,17 @@ mod tests {
 
     #[test]
     fn adapters_take_turns_or_are_drawn() {
-        let round = lora(3, LoraAssignment::RoundRobin).assign(5);
+        let round = lora(3, LoraAssignment::RoundRobin).assign(5, 1);
         assert_eq!(round, [0, 1, 2, 0, 1]);
+        let two_servers = lora(2, LoraAssignment::RoundRobin).assign(5, 2);
+        assert_eq!(two_servers, [0, 0, 1, 1, 0]);
         let random = lora(3, LoraAssignment::Random);
-        let drawn = random.assign(3_000);
-        assert_eq!(drawn, random.assign(3_000), "the seed decides");
+        let drawn = random.assign(3_000, 1);
+        assert_eq!(drawn, random.assign(3_000, 1), "the seed decides");
         for adapter in 0..3 {
             let share = drawn.iter().filter(|drawn| **drawn == adapter).count();
             assert!((900..1_100).contains(&share), "{adapter}: {share}");
         }
-        assert!(lora(1, LoraAssignment::Random).assign(9).is_empty());
+        assert!(lora(1, LoraAssignment::Random).assign(9, 1).is_empty());
     }
 }

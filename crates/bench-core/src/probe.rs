@@ -17,11 +17,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// How long it may take to say what it is; servers that do not know the question answer at
 /// once.
-const INFO_LIMIT: Duration = Duration::from_secs(5);
+const INFO_LIMIT: Duration = Duration::from_secs(2);
 
 /// Where servers say what they are, each with its older names. vLLM has the first, SGLang the
 /// first three, TGI the last.
-const INFO_ROUTES: &[&[&str]] = &[
+const INFO_ROUTES: [&[&str]; 4] = [
     &["/version"],
     &["/server_info", "/get_server_info"],
     &["/model_info", "/get_model_info"],
@@ -123,17 +123,32 @@ impl Asker {
     /// What a server says about itself: its answers by the name of their route. Empty for a
     /// server that says nothing.
     pub(crate) async fn server_info(&self, target: &Target) -> Map<String, Value> {
-        let mut info = Map::new();
-        for names in INFO_ROUTES {
-            for path in *names {
-                if let Some(answer) = self.json(target, path).await {
-                    let name = names[0].trim_start_matches('/');
-                    info.insert(name.to_owned(), self.secrets.scrub_json(answer));
-                    break;
-                }
+        let [version, server, model, info] = INFO_ROUTES;
+        let answers = tokio::join!(
+            self.first(target, version),
+            self.first(target, server),
+            self.first(target, model),
+            self.first(target, info),
+        );
+        let answers: [Option<Value>; 4] = answers.into();
+        let named = INFO_ROUTES
+            .iter()
+            .zip(answers)
+            .filter_map(|(names, answer)| {
+                let name = names[0].trim_start_matches('/');
+                Some((name.to_owned(), self.secrets.scrub_json(answer?)))
+            });
+        named.collect()
+    }
+
+    /// The answer to a question by the first of its names that the server knows.
+    async fn first(&self, target: &Target, names: &[&str]) -> Option<Value> {
+        for path in names {
+            if let Some(answer) = self.json(target, path).await {
+                return Some(answer);
             }
         }
-        info
+        None
     }
 
     /// The answer to a question that not every server knows.

@@ -241,6 +241,13 @@ fn odd_answers(answers: &Answers, models: &[String]) -> Vec<String> {
         }
     }
     notes.extend(answers.mismatches.as_ref().map(explain));
+    if answers.unended > 0 {
+        notes.push(format!(
+            "the bodies of {} answers did not end although all was said; their connections were \
+             dropped a second later",
+            answers.unended
+        ));
+    }
     if answers.stale_connections > 0 {
         notes.push(format!(
             "the server closed {} idle connections between requests; new ones were opened",

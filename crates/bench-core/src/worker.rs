@@ -70,6 +70,8 @@ pub(crate) struct Answers {
     pub(crate) models: BTreeMap<String, u64>,
     /// Requests whose prompt the server counts differently than the dataset.
     pub(crate) mismatches: Option<Mismatches>,
+    /// Answers whose body did not end after all was said.
+    pub(crate) unended: u64,
     /// Pooled connections the server had closed before they were used again.
     pub(crate) stale_connections: u64,
 }
@@ -83,6 +85,7 @@ impl Answers {
             (Some(one), Some(other)) => Some(one.and(other)),
             (one, other) => one.or(other),
         };
+        self.unended += other.unended;
         self.stale_connections += other.stale_connections;
     }
 }
@@ -118,9 +121,11 @@ impl Mismatches {
 /// What became of the preparations.
 #[derive(Default)]
 pub(crate) struct Ready {
-    /// Connections that could not be opened ahead.
-    pub(crate) missing: usize,
-    /// Why.
+    /// Connections that were to be opened ahead.
+    pub(crate) wanted: usize,
+    /// Those that were.
+    pub(crate) opened: usize,
+    /// Why not all.
     pub(crate) error: Option<ConnectError>,
 }
 
@@ -202,6 +207,11 @@ impl WorkerContext {
             let all = answers.mismatches.map_or(one, |all| all.and(one));
             answers.mismatches = Some(all);
         }
+    }
+
+    /// Counts an answer whose body did not end.
+    pub(crate) fn note_unended(&self) {
+        self.answers.borrow_mut().unended += 1;
     }
 
     pub(crate) fn deliver(&self, record: RequestRecord) {
@@ -395,9 +405,11 @@ async fn open_ahead(cx: &Rc<WorkerContext>, count: usize) -> Ready {
             error = Some(failed);
         }
     }
-    let opened: usize = cx.pools.iter().map(|server| server.pool.idle()).sum();
-    let missing = count.saturating_sub(opened);
-    Ready { missing, error }
+    Ready {
+        wanted: count,
+        opened: cx.pools.iter().map(|server| server.pool.idle()).sum(),
+        error,
+    }
 }
 
 /// Keeps the clock and the nap in step with what happens.

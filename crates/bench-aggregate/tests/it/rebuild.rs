@@ -121,7 +121,7 @@ fn a_log_beside_a_result_names_it() {
     let dir = temp();
     make::log(dir.path(), &make::header(), &make::records(), true);
     let log = dir.path().join("mine.records.jsonl");
-    std::fs::rename(dir.path().join("run.jsonl"), log).expect("renamed");
+    fs::rename(dir.path().join("run.jsonl"), log).expect("renamed");
     let done = bench_aggregate(dir.path(), &["rebuild", "mine.records.jsonl"]);
     assert_eq!(done.code, Some(0), "{}", done.err);
     assert!(dir.path().join("mine.json").is_file(), "{}", done.out);

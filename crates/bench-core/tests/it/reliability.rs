@@ -214,6 +214,17 @@ async fn a_connection_whose_body_does_not_end_is_not_used_again() {
         .iter()
         .map(|r| r.timeline.connected.is_some());
     assert_eq!(opened.collect::<Vec<_>>(), [false, true, false]);
+    // It was over with its end marker, so that the wait does not lengthen the run.
+    let timeline = &report.records[0].timeline;
+    assert_eq!(
+        Some(timeline.closed),
+        timeline.marks.last().map(|mark| mark.at)
+    );
+    let told = &report.warnings;
+    assert!(
+        told[0].contains("bodies of 1 answers did not end"),
+        "{told:?}"
+    );
     assert!(server.wait_until(super::PATIENCE, |stats| stats.open_connections == 0));
 }
 
@@ -247,4 +258,45 @@ async fn a_run_without_limits_ends_though_no_body_does() {
     };
     let report = execute(run(&server, prompts(8, 4)).timeouts(none)).await;
     assert_eq!(report.summary.requests.completed, 8);
+}
+
+#[tokio::test]
+async fn a_refusal_counts_though_its_body_never_ends() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = tokio::spawn(async move {
+        while let Ok((mut peer, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut asked = vec![0; 4096];
+                let read = peer.read(&mut asked).await.unwrap_or(0);
+                let answer: &[u8] = match asked[..read].starts_with(b"POST") {
+                    true => {
+                        b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 99\r\n\r\n\
+                              {\"error\":\"busy"
+                    }
+                    false => b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+                };
+                peer.write_all(answer).await.expect("it listens");
+                // Until the client has had enough.
+                let _ = peer.read(&mut asked).await;
+            });
+        }
+    });
+    let vllm = backend("vllm").expect("there is one");
+    let builder = Run::builder(format!("http://{address}"), vllm)
+        .model("m")
+        .conversations(prompts(2, 4))
+        .max_concurrency(2);
+    let report = execute(builder).await;
+    server.abort();
+    assert_eq!(failed_as(&report.records, FailureClass::Status(503)), 2);
+    let text = report.records[0]
+        .outcome
+        .failure()
+        .expect("it failed")
+        .to_string();
+    assert!(
+        text.contains("busy") && text.contains("Retry-After: 7"),
+        "{text}"
+    );
 }

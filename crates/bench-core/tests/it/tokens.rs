@@ -108,8 +108,8 @@ async fn reasoning_is_told_from_the_answer() {
         ..quick()
     };
     let server = start(config);
-    let chat = bench_core::backends::backend("openai-chat").expect("there is one");
-    let builder = bench_core::Run::builder(server.url(), chat)
+    let chat = backend("openai-chat").expect("there is one");
+    let builder = Run::builder(server.url(), chat)
         .conversations(prompts(2, 5))
         .model("sim-model");
     for record in &execute(builder).await.records {

@@ -222,6 +222,9 @@ async fn whole_answers_have_their_time_limits() {
     // There is no end marker in JSON: only the limit ends it.
     let endless = outcome_of(vllm, "never-end", limits(None, Some(100), None)).await;
     assert_eq!(endless, Some(FailureClass::Timeout(Idle)));
+    // They have no first token that could be late.
+    let slow = outcome_of(vllm, "slow-headers:300", limits(Some(100), None, None)).await;
+    assert_eq!(slow, None);
 }
 
 #[tokio::test]
