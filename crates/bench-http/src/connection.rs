@@ -168,7 +168,11 @@ impl Connection {
     /// side asked to close, and the server has not closed it since. Looks at the socket, so
     /// that a connection that went stale in the pool is found before anything is written.
     pub fn is_reusable(&mut self) -> bool {
-        self.out.is_empty() && self.is_quiet() && self.codec.is_reusable()
+        // Once more behind what was read meanwhile; it may have been a goodbye.
+        self.out.is_empty()
+            && self.codec.is_reusable()
+            && self.is_quiet()
+            && self.codec.is_reusable()
     }
 
     /// Whether the server has neither closed the connection nor said anything on it that was
@@ -179,6 +183,10 @@ impl Connection {
     }
 
     fn absorb(&mut self) -> bool {
+        // Plain HTTP/1.1 says nothing of its own accord.
+        if !self.wire.is_secure() && !self.codec.is_http2() {
+            return false;
+        }
         let connected = self.wire.absorb(&mut self.codec.feed());
         let in_order = matches!(connected, Ok(true)) && self.codec.absorb();
         // Behind a request that is still to be started, the answer waits for it.
@@ -277,5 +285,70 @@ impl Connection {
             );
         }
         TransferError::Malformed(text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+
+    use bench_stream::Clock;
+
+    use super::*;
+    use crate::{Pool, PoolOptions, TargetOptions};
+
+    /// Settings of HTTP/2 without any, and a confirmation of ours.
+    const GREETING: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
+    const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0a server";
+
+    /// A connection and the other end of it, which has said `greeting`.
+    async fn connect(http2: bool, greeting: &'static [u8]) -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let server = std::thread::spawn(move || {
+            let (mut peer, _) = listener.accept().expect("a client");
+            // What is written is to be in the client's socket when the write returns.
+            peer.set_nodelay(true).expect("a TCP socket");
+            peer.write_all(greeting).expect("writable");
+            peer
+        });
+        let options = TargetOptions {
+            http2,
+            ..TargetOptions::default()
+        };
+        let target = Target::resolve(&url, &options).await.expect("usable");
+        let clock = WorkerClock::new(Clock::start());
+        let pool = Pool::new(Rc::new(target), clock, PoolOptions::default());
+        let connection = pool.connect().await.expect("connected");
+        (connection, server.join().expect("greeted"))
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_of_no_use_is_not_read_from() {
+        let (mut connection, mut peer) = connect(true, GREETING).await;
+        assert!(connection.is_reusable());
+        let request = http::Request::get("/").body(Bytes::new());
+        connection
+            .encode(request.expect("a request"))
+            .expect("encodable");
+        connection.start();
+        peer.write_all(PING).expect("writable");
+        // As after a time limit: the answer is still due.
+        assert!(!connection.is_reusable());
+        assert!(!connection.wire.is_quiet(), "the ping was read");
+    }
+
+    #[tokio::test]
+    async fn a_plain_connection_is_not_read_from_between_requests() {
+        let (mut connection, mut peer) = connect(false, b"").await;
+        assert!(connection.is_reusable());
+        peer.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+            .expect("writable");
+        assert!(!connection.is_reusable());
+        assert!(
+            !connection.wire.is_quiet(),
+            "the answer to nothing was read"
+        );
     }
 }

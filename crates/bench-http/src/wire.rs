@@ -25,7 +25,13 @@ pub(crate) enum Received {
 pub(crate) struct Wire {
     socket: Socket,
     tls: Option<Box<ClientConnection>>,
+    /// Whether the peer has closed the TLS session: nothing is to come after that, even though
+    /// the socket may stay open.
+    closed: bool,
 }
+
+/// What is read at most from a connection that has no request under way.
+const MOST_UNASKED: usize = 64 * 1024;
 
 /// Where reads land before their bytes go to the connection they belong to. One per thread,
 /// so that thousands of connections share it.
@@ -53,15 +59,25 @@ impl Wire {
             // Where the kernel will not, reads are stamped in user space and counted as such.
             stamp::enable(stream);
         }
-        Wire { socket, tls }
+        Wire {
+            socket,
+            tls,
+            closed: false,
+        }
+    }
+
+    /// Whether there is TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Whether the connection is still open and nothing unexpected has come in.
     pub(crate) fn is_quiet(&self) -> bool {
-        match &self.socket {
-            Socket::Tcp(stream) => stamp::is_quiet(stream),
-            Socket::Unix(stream) => stamp::is_quiet(stream),
-        }
+        !self.closed
+            && match &self.socket {
+                Socket::Tcp(stream) => stamp::is_quiet(stream),
+                Socket::Unix(stream) => stamp::is_quiet(stream),
+            }
     }
 
     /// Turns `plain` into what goes over the socket, in place.
@@ -100,6 +116,9 @@ impl Wire {
         clock: &WorkerClock,
         sink: &mut Vec<u8>,
     ) -> Poll<io::Result<Received>> {
+        if self.closed {
+            return Poll::Ready(Ok(Received::Eof));
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             loop {
                 let (read, realtime) = ready!(self.poll_receive(cx, scratch))?;
@@ -113,11 +132,11 @@ impl Wire {
                     return Poll::Ready(Ok(Received::Data(arrival)));
                 };
                 let before = sink.len();
-                let closed = open(tls, bytes, sink)?;
+                self.closed = open(tls, bytes, sink)?;
                 if sink.len() > before {
                     return Poll::Ready(Ok(Received::Data(arrival)));
                 }
-                if closed {
+                if self.closed {
                     return Poll::Ready(Ok(Received::Eof));
                 }
             }
@@ -158,9 +177,14 @@ impl Wire {
     }
 
     /// Reads what has come in without waiting for more, appends the (decrypted) bytes to
-    /// `sink`, and returns whether the other side is still there. Stamps nothing: the bytes
-    /// belong to no response.
+    /// `sink`, and returns whether the connection is still of use: the other side is there and
+    /// has not said more than it can have to say unasked. Stamps nothing: the bytes belong to
+    /// no response.
     pub(crate) fn absorb(&mut self, sink: &mut Vec<u8>) -> io::Result<bool> {
+        if self.closed {
+            return Ok(false);
+        }
+        let mut room = MOST_UNASKED;
         SCRATCH.with_borrow_mut(|scratch| {
             loop {
                 let reading = match &self.socket {
@@ -172,9 +196,10 @@ impl Wire {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                     Err(error) => return Err(error),
                 };
-                if read == 0 || self.take_in(&scratch.buffer[..read], sink)? {
+                if read == 0 || read > room || self.take_in(&scratch.buffer[..read], sink)? {
                     return Ok(false);
                 }
+                room -= read;
             }
         })
     }
@@ -222,12 +247,10 @@ impl Wire {
     /// Appends what `bytes` decrypt to. Returns whether the peer has closed the TLS session.
     fn take_in(&mut self, bytes: &[u8], sink: &mut Vec<u8>) -> io::Result<bool> {
         match &mut self.tls {
-            Some(tls) => open(tls, bytes, sink),
-            None => {
-                sink.extend_from_slice(bytes);
-                Ok(false)
-            }
+            Some(tls) => self.closed = open(tls, bytes, sink)?,
+            None => sink.extend_from_slice(bytes),
         }
+        Ok(self.closed)
     }
 
     /// Writes all of `bytes`.
@@ -282,4 +305,28 @@ fn open(tls: &mut ClientConnection, mut sealed: &[u8], plain: &mut Vec<u8>) -> i
         }
     }
     Ok(closed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a connection whose other side says `count` bytes unasked, and how many
+    /// of them are read.
+    fn absorbed(count: usize) -> (bool, usize) {
+        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let said = theirs.try_write(&vec![b'x'; count]).expect("there is room");
+        assert_eq!(said, count);
+        let mut sink = Vec::new();
+        let mut wire = Wire::new(Socket::Unix(ours), None);
+        let useful = wire.absorb(&mut sink).expect("readable");
+        (useful, sink.len())
+    }
+
+    #[tokio::test]
+    async fn what_is_said_unasked_is_read_up_to_a_limit() {
+        assert_eq!(absorbed(0), (true, 0));
+        assert_eq!(absorbed(MOST_UNASKED), (true, MOST_UNASKED));
+        assert_eq!(absorbed(MOST_UNASKED + 1), (false, MOST_UNASKED));
+    }
 }

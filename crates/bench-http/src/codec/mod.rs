@@ -90,6 +90,10 @@ impl Codec {
         }
     }
 
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self, Codec::H2(_))
+    }
+
     /// Whether what came last is TLS where HTTP was expected.
     pub(crate) fn was_fed_tls(&self) -> bool {
         match self {

@@ -1,6 +1,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use bench_http::{ConnectError, Event, Pool, PoolOptions, Target, TargetOptions, TlsOptions};
 use bench_types::{Failure, FailureClass};
@@ -262,6 +263,47 @@ async fn tickets_do_not_make_an_unused_connection_stale() {
     post(&mut connection, "");
     let pieces = crate::server::body(&mut connection).await.unwrap();
     assert_eq!(pieces, ["one", "two"]);
+}
+
+/// Answers each request with `text` and ends the TLS session, both in one write, while the
+/// socket stays open.
+fn bid_farewell(identity: &Identity, text: &'static [u8]) -> String {
+    listen_secure(identity, &Demands::default(), move |mut stream| {
+        read_request(&mut stream);
+        let mut sealed = Vec::new();
+        stream.conn.writer().write_all(text).unwrap();
+        stream.conn.send_close_notify();
+        while stream.conn.wants_write() {
+            stream.conn.write_tls(&mut sealed).unwrap();
+        }
+        stream.sock.write_all(&sealed).unwrap();
+        std::mem::forget(stream);
+    })
+}
+
+#[tokio::test]
+async fn the_end_of_the_session_ends_a_body_that_came_with_it() {
+    let (files, identity) = (Files::new(), Identity::of("localhost"));
+    let text = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nuntil the end";
+    let url = bid_farewell(&identity, text);
+    let tls = files.trusting(&identity);
+    let answered = tokio::time::timeout(Duration::from_secs(30), exchange(&url, &tls)).await;
+    assert_eq!(answered, Ok(Ok("until the end".to_owned())));
+}
+
+#[tokio::test]
+async fn a_session_that_ended_with_an_answer_is_not_used_again() {
+    let (files, identity) = (Files::new(), Identity::of("localhost"));
+    let text = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nall";
+    let url = bid_farewell(&identity, text);
+    let pool = pool(&url, &files.trusting(&identity)).await;
+    let mut connection = pool.connect().await.unwrap();
+    post(&mut connection, "");
+    let pieces = crate::server::body(&mut connection).await.unwrap();
+    assert_eq!(pieces, ["all"]);
+    assert!(!connection.is_quiet());
+    pool.put(connection);
+    assert_eq!(pool.idle(), 0);
 }
 
 async fn http2(url: &str, tls: TlsOptions) -> Pool {
