@@ -13,11 +13,18 @@ use crate::target::Address;
 use crate::wire::{Socket, Wire};
 use crate::{ConnectError, Target, proxy};
 
-/// A connection whose peer is gone without a word is given up after less than a minute, also
-/// where no time limit is set.
+/// A connection whose peer is gone without a word is given up after a minute, also where no time
+/// limit is set: by keepalive while the peer has confirmed all that was sent, and on Linux by
+/// `UNCONFIRMED` while it has not.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;
+
+/// How long the peer may leave sent bytes unconfirmed, or not take those that wait to be sent.
+/// The kernel's own limit is a quarter of an hour. Keepalive gives up no earlier than this, so
+/// the two are as long as each other.
+#[cfg(target_os = "linux")]
+const UNCONFIRMED: Duration = Duration::from_secs(60);
 
 /// Connects to `target`, up to the point where a request can be sent.
 pub(crate) async fn dial(target: &Target) -> Result<(Wire, Codec), ConnectError> {
@@ -72,7 +79,10 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
         .with_time(KEEPALIVE_IDLE)
         .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_PROBES);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    let socket = SockRef::from(stream);
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNCONFIRMED))?;
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 fn session(target: &Target) -> Result<Option<Box<ClientConnection>>, ConnectError> {
@@ -155,5 +165,11 @@ mod tests {
             socket.tcp_keepalive_retries().expect("readable"),
             KEEPALIVE_PROBES
         );
+        #[cfg(target_os = "linux")]
+        {
+            let silence = KEEPALIVE_IDLE + KEEPALIVE_PROBES * KEEPALIVE_INTERVAL;
+            let limit = socket.tcp_user_timeout().expect("readable");
+            assert_eq!(limit, Some(silence), "it overrides that of keepalive");
+        }
     }
 }
