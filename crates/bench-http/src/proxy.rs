@@ -201,7 +201,7 @@ async fn read(stream: &TcpStream, into: &mut Vec<u8>) -> io::Result<usize> {
     }
 }
 
-/// A URL without the name and password in it.
+/// A URL without the name, the password and the query in it.
 pub(crate) fn without_secrets(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
@@ -209,5 +209,6 @@ pub(crate) fn without_secrets(url: &str) -> String {
     };
     // Up to the last `@`, so that one inside a password shows nothing of it.
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
     format!("{scheme}{rest}")
 }
