@@ -129,7 +129,8 @@ pub struct Goodput {
     pub requests_per_s: f64,
     /// Good requests as a share of all that were sent, failed ones included.
     pub attainment: f64,
-    /// Output tokens of good requests per second of the run; `None` if the task generates none.
+    /// Output tokens of good requests per second of the run; `None` if the task generates none
+    /// or nobody counted them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_s: Option<f64>,
 }

@@ -88,7 +88,8 @@ pub struct Counts {
 pub struct TokenTotals {
     /// Prompt tokens.
     pub input: u64,
-    /// Generated tokens; `None` if the task generates none.
+    /// Generated tokens; `None` if the task generates none, or if nobody counted them for any
+    /// completed request. Requests whose source is unknown add nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<u64>,
     /// Prompt tokens the server took from its cache, if it said so for any request.
@@ -117,10 +118,10 @@ pub struct SourceCount {
 pub struct Throughput {
     /// Completed requests per second.
     pub requests_per_s: f64,
-    /// Generated tokens per second; `None` if the task generates none.
+    /// Generated tokens per second; `None` as [`TokenTotals::output`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_s: Option<f64>,
-    /// Prompt and generated tokens per second.
+    /// Prompt and generated tokens per second, as far as they were counted.
     pub total_tokens_per_s: f64,
 }
 
@@ -204,10 +205,12 @@ impl Summary {
             completed: completed.len() as u64,
             failed: (records.len() - completed.len()) as u64,
         };
+        let tokens = TokenTotals::of(&completed, options);
         let run = Run {
             records,
             completed: &completed,
             requests,
+            tokens: &tokens,
             duration_s: facts.end.since(facts.start).as_secs_f64(),
             options,
         };
@@ -215,14 +218,13 @@ impl Summary {
         let vllm = reader.read(Convention::Vllm, &ByMetric::new());
         let strict = reader.read(Convention::Strict, &vllm);
         let intended = reader.read(Convention::Intended, &strict);
-        let tokens = TokenTotals::of(&completed, options);
         Summary {
             duration_s: run.duration_s,
             requests,
-            throughput: run.throughput(&tokens),
+            throughput: run.throughput(),
             inputs: run.inputs(),
             audio: run.audio(),
-            tokens,
+            tokens: tokens.clone(),
             vllm: run.view(Convention::Vllm, vllm),
             strict: run.view(Convention::Strict, strict),
             intended: run.view(Convention::Intended, intended),
@@ -269,12 +271,14 @@ struct Run<'a> {
     records: &'a [&'a RequestRecord],
     completed: &'a [&'a RequestRecord],
     requests: Counts,
+    tokens: &'a TokenTotals,
     duration_s: f64,
     options: &'a SummaryOptions,
 }
 
 impl Run<'_> {
-    fn throughput(&self, tokens: &TokenTotals) -> Throughput {
+    fn throughput(&self) -> Throughput {
+        let tokens = self.tokens;
         let rate = |count: u64| ratio(count as f64, self.duration_s);
         Throughput {
             requests_per_s: rate(self.requests.completed),
@@ -319,12 +323,10 @@ impl Run<'_> {
         let slo = self.options.slo.as_ref().filter(|slo| !slo.is_empty())?;
         let sent = self.requests.sent;
         let goodput = Goodput::of(self.completed, sent, self.duration_s, (slo, convention));
-        Some(match self.options.task {
-            Task::Pool => Goodput {
-                tokens_per_s: None,
-                ..goodput
-            },
-            Task::Generate | Task::Transcribe => goodput,
+        let tokens_per_s = goodput.tokens_per_s;
+        Some(Goodput {
+            tokens_per_s: tokens_per_s.filter(|_| self.tokens.output.is_some()),
+            ..goodput
         })
     }
 }
@@ -340,9 +342,11 @@ impl TokenTotals {
                 .sum()
         };
         let cached = completed.iter().filter_map(|record| record.cached_tokens);
+        let unknown = |record: &&RequestRecord| record.output_tokens_source == TokenSource::Unknown;
+        let counted = completed.is_empty() || !completed.iter().all(unknown);
         TokenTotals {
             input: total(|record| record.prompt_tokens),
-            output: generated.then(|| total(|record| record.output_tokens)),
+            output: (generated && counted).then(|| total(|record| record.output_tokens)),
             cached: cached.map(u64::from).reduce(|a, b| a + b),
             input_sources: sources(completed, |record| record.prompt_tokens_source),
             output_sources: match generated {

@@ -2,10 +2,11 @@
 //! there is.
 //!
 //! [`settle_from_stream`] uses what the stream itself tells, [`settle_from_text`] has the rest
-//! counted. After both every count of a record is settled. The second can be done at any later
-//! time, even in another program, and comes to the same.
+//! counted. After both every count of a record is settled, but for answers that came whole and
+//! that nobody could count. The second can be done at any later time, even in another program,
+//! and comes to the same.
 
-use bench_types::{RequestRecord, TokenSource};
+use bench_types::{MarkKind, RequestRecord, TokenSource};
 use serde::{Deserialize, Serialize};
 
 /// How long generated text is kept.
@@ -57,7 +58,8 @@ pub fn settle_from_stream(record: &mut RequestRecord, keep: KeepText) {
 /// Counts what the stream left open from the kept text, after the run.
 ///
 /// `count` tells where each token of a text ends, in bytes from its beginning, ascending;
-/// `None` if it cannot tell. Then, and without a text, a chunk is taken for a token.
+/// `None` if it cannot tell. Then, and without a text, a chunk is taken for a token. An answer
+/// that came whole has no chunks, and its counts stay [`TokenSource::Unknown`].
 pub fn settle_from_text(
     record: &mut RequestRecord,
     count: &dyn Fn(&str) -> Option<Vec<u32>>,
@@ -113,8 +115,12 @@ fn settle_by_ends(record: &mut RequestRecord, ends: &[u32]) {
     }
 }
 
-/// The last resort: a chunk is a token.
+/// The last resort: a chunk is a token. A whole answer has no chunks that could be counted.
 fn settle_by_chunks(record: &mut RequestRecord) {
+    let mut marks = record.timeline.marks.iter();
+    if marks.any(|mark| mark.kind == MarkKind::Whole) {
+        return;
+    }
     if record.chunk_tokens == TokenSource::Unknown {
         one_per_chunk(record);
         record.chunk_tokens = TokenSource::Chunks;
@@ -246,6 +252,27 @@ mod tests {
         settle_from_text(&mut dropped, &asked, KeepText::Never);
         assert_eq!(dropped.output_tokens, 2);
         assert_eq!(dropped.chunk_tokens, TokenSource::Chunks);
+    }
+
+    #[test]
+    fn a_whole_answer_without_a_count_is_not_taken_for_no_tokens() {
+        let mut whole = record(&[]);
+        whole.timeline.marks[0].kind = MarkKind::Whole;
+        whole.transcript = Some(Transcript {
+            text: "one two".to_owned(),
+            ..Transcript::default()
+        });
+        let mut dropped = whole.clone();
+        settle_from_stream(&mut dropped, KeepText::Never);
+        let mut uncounted = whole.clone();
+        settle_from_text(&mut uncounted, &|_| None, KeepText::Never);
+        for record in [dropped, uncounted] {
+            assert_eq!(record.output_tokens_source, TokenSource::Unknown);
+            assert!(!needs_counting(&record));
+        }
+        settle_from_text(&mut whole, &words, KeepText::Never);
+        assert_eq!(whole.output_tokens, 2);
+        assert_eq!(whole.output_tokens_source, TokenSource::Tokenizer);
     }
 
     #[test]

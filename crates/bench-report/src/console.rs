@@ -20,8 +20,8 @@ pub fn console(report: &Report) -> String {
     page.0.push_str(&block);
     views(&mut page, report);
     streams(&mut page, report);
-    breakdown::servers(&mut page, &report.per_server);
-    breakdown::models(&mut page, &report.per_model);
+    breakdown::servers(&mut page, &report.per_server, report.setup.task);
+    breakdown::models(&mut page, &report.per_model, report.setup.task);
     failures(&mut page, report);
     self_audit(&mut page, report);
     for warning in &report.warnings {

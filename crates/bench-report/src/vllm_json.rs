@@ -68,7 +68,7 @@ pub struct VllmResult<'a> {
     /// Inputs of completed requests, for pooling only: texts of batches, documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_input_sequences: Option<u64>,
-    /// Output tokens of completed requests, if the task generates any.
+    /// Output tokens of completed requests, if the task generates any and they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_output_tokens: Option<u64>,
     /// Completed requests per second.
@@ -83,7 +83,7 @@ pub struct VllmResult<'a> {
     /// Inputs per second, for pooling only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_sequence_throughput: Option<f64>,
-    /// Output tokens per second, if the task generates any.
+    /// Output tokens per second, if the task generates any and they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_throughput: Option<f64>,
     /// Prompt and output tokens per second.
@@ -233,7 +233,8 @@ impl<'a> VllmResult<'a> {
             output_throughput: summary.throughput.output_tokens_per_s,
             total_token_throughput: summary.throughput.total_tokens_per_s,
             input_lens: detailed.then(|| Column::computed(records, |r| r.prompt_tokens)),
-            output_lens: (detailed && generated).then(|| Column::computed(records, output_len)),
+            output_lens: (detailed && summary.tokens.output.is_some())
+                .then(|| Column::computed(records, output_len)),
             ttfts: (detailed && streams).then(|| Column::computed(records, |r| seconds(r, ttft))),
             itls: (detailed && streams).then(|| Column::computed(records, gaps)),
             latencies: Some(Column::computed(records, |r| seconds(r, e2el))),

@@ -5,7 +5,7 @@ use bench_metrics::{
     parse_metrics,
 };
 use bench_types::MarkKind::{Text, Whole};
-use bench_types::{Failure, Nanos, RequestRecord, Task};
+use bench_types::{Failure, Nanos, RequestRecord, Task, TokenSource};
 use serde_json::Value;
 
 use crate::make::{facts, failed, record};
@@ -110,6 +110,37 @@ fn pooling_counts_inputs_and_no_output() {
     assert_eq!(generation.inputs, None);
     assert_eq!(generation.tokens.output, Some(10));
     assert_eq!(generation.throughput.output_tokens_per_s, Some(5.0));
+}
+
+#[test]
+fn tokens_that_nobody_counted_are_absent_and_not_0() {
+    let mut records = records();
+    for record in &mut records {
+        record.output_tokens = 0;
+        record.output_tokens_source = TokenSource::Unknown;
+    }
+    let of = |records: &[RequestRecord]| {
+        Summary::of(records, &facts(records), &options(Task::Generate, false))
+    };
+    let uncounted = of(&records);
+    assert_eq!(uncounted.tokens.output, None);
+    assert_eq!(uncounted.throughput.output_tokens_per_s, None);
+    assert_eq!(
+        uncounted.strict.goodput.expect("goodput").tokens_per_s,
+        None
+    );
+    let [source] = uncounted.tokens.output_sources[..] else {
+        panic!("{:?}", uncounted.tokens.output_sources);
+    };
+    assert_eq!((source.source, source.requests), (TokenSource::Unknown, 2));
+
+    records[0].output_tokens = 5;
+    records[0].output_tokens_source = TokenSource::Usage;
+    let partly = of(&records);
+    assert_eq!(partly.tokens.output, Some(5));
+    assert_eq!(partly.tokens.output_sources.len(), 2);
+    // Without an answer there were no tokens, which is known.
+    assert_eq!(of(&records[2..]).tokens.output, Some(0));
 }
 
 #[test]

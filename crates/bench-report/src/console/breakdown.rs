@@ -1,23 +1,24 @@
 //! The tables of servers and models, at most 80 characters wide.
 
 use bench_metrics::Metric;
+use bench_types::Task;
 
 use super::Page;
 use super::names::shorten;
 use crate::{Breakdown, Statistic};
 
-pub(super) fn servers(page: &mut Page, parts: &[Breakdown]) {
-    table(page, "By Server (times in ms)", parts);
+pub(super) fn servers(page: &mut Page, parts: &[Breakdown], task: Task) {
+    table(page, "By Server (times in ms)", parts, task);
 }
 
-pub(super) fn models(page: &mut Page, parts: &[Breakdown]) {
-    table(page, "By Model (times in ms)", parts);
+pub(super) fn models(page: &mut Page, parts: &[Breakdown], task: Task) {
+    table(page, "By Model (times in ms)", parts, task);
 }
 
 const NAME: usize = 21;
 const WIDTHS: [usize; 7] = [8, 7, 8, 9, 9, 8, 9];
 
-fn table(page: &mut Page, heading: &str, parts: &[Breakdown]) {
+fn table(page: &mut Page, heading: &str, parts: &[Breakdown], task: Task) {
     let Some(first) = parts.first() else {
         return;
     };
@@ -29,12 +30,16 @@ fn table(page: &mut Page, heading: &str, parts: &[Breakdown]) {
     let names: Vec<&str> = parts.iter().map(|part| part.part.name()).collect();
     for (part, name) in parts.iter().zip(shorten(&names, NAME)) {
         let throughput = &part.throughput;
-        let tokens = throughput.output_tokens_per_s;
+        // Pooling has none but those of the prompts.
+        let tokens = match task {
+            Task::Pool => Some(throughput.total_tokens_per_s),
+            Task::Generate | Task::Transcribe => throughput.output_tokens_per_s,
+        };
         let counts = [
             part.requests.sent.to_string(),
             part.requests.failed.to_string(),
             compact(throughput.requests_per_s),
-            compact(tokens.unwrap_or(throughput.total_tokens_per_s)),
+            cell(tokens),
         ];
         let times = latencies.iter().map(|latency| latency.cell(part));
         line(page, &name, counts.into_iter().chain(times));
@@ -60,7 +65,7 @@ impl Latency {
     fn cell(&self, part: &Breakdown) -> String {
         let distribution = part.metric(self.metric);
         let value = distribution.and_then(|distribution| self.statistic.of(distribution));
-        value.map_or_else(|| "-".to_owned(), compact)
+        cell(value)
     }
 }
 
@@ -90,6 +95,10 @@ fn latencies(part: &Breakdown) -> Vec<Latency> {
     });
     let columns = [Some(median(main)), highest, metrics.next().map(median)];
     columns.into_iter().flatten().collect()
+}
+
+fn cell(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), compact)
 }
 
 /// Two decimals while there is room for them.

@@ -1,10 +1,11 @@
 //! Runs that are no plain streams from one server: whole answers, pooling, transcription,
 //! several servers, several models.
 
+use bench_metrics::tokens::{KeepText, settle_from_stream};
 use bench_metrics::{Slo, SummaryOptions, default_metrics, parse_metrics};
 use bench_report::{Part, Report, Setup, VllmResult, console};
 use bench_types::{
-    Failure, Finish, Mark, MarkKind, Nanos, Outcome, RequestRecord, Task, TimeoutPhase,
+    Failure, Finish, Mark, MarkKind, Nanos, Outcome, RequestRecord, Task, TimeoutPhase, TokenSource,
 };
 use serde_json::Value;
 
@@ -149,6 +150,44 @@ fn whole_answers_on_the_console() {
 #[test]
 fn whole_answers_in_the_result() {
     insta::assert_snapshot!(json(&not_streamed(), true));
+}
+
+#[test]
+fn whole_answers_that_nobody_counted_have_no_output_tokens() {
+    let uncounted = |id| {
+        let mut record = RequestRecord {
+            server_index: (id % 2) as u16,
+            output_tokens: 0,
+            output_tokens_source: TokenSource::Unknown,
+            chunk_tokens: TokenSource::Unknown,
+            ..whole(id)
+        };
+        settle_from_stream(&mut record, KeepText::Never);
+        record
+    };
+    let mut setup = not_streamed().setup;
+    setup.targets.push("http://10.0.0.2:8000/v1".to_owned());
+    let report = report(setup, (0..4).map(uncounted).collect());
+
+    let page = console(&report);
+    assert!(!page.contains("generated tokens"), "{page}");
+    assert!(!page.contains("Output token throughput"), "{page}");
+    let line = page.lines().find(|line| line.starts_with("10.0.0.2:8000"));
+    // Sent, failed, requests and tokens per second.
+    let cells = line.expect("its line").split_whitespace().skip(1).take(4);
+    assert_eq!(cells.collect::<Vec<_>>(), ["2", "0", "4.00", "-"]);
+
+    let result: Value = serde_json::from_str(&json(&report, true)).expect("valid JSON");
+    for key in ["total_output_tokens", "output_throughput", "output_lens"] {
+        assert_eq!(result.get(key), None, "{key}");
+    }
+    let tokens = &result["bench"]["tokens"];
+    assert_eq!(tokens.get("output"), None);
+    let source = &tokens["output_sources"][0];
+    assert_eq!(
+        *source,
+        serde_json::json!({"source": "unknown", "requests": 4})
+    );
 }
 
 #[test]
