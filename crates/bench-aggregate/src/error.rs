@@ -13,8 +13,8 @@ pub enum AggregateError {
     Log(ReportError),
     /// The tokenizer that is to count what the server did not cannot be loaded.
     #[error(
-        "{source} (the server did not say how many tokens there were, so those of the logged \
-         texts have to be counted; --tokenizer names the tokenizer)"
+        "{source} (the server did not say how many tokens there were, or how many each chunk \
+         brought, so those of the logged texts have to be counted; --tokenizer names the tokenizer)"
     )]
     Tokenizer {
         /// What is wrong with it.

@@ -35,7 +35,8 @@ pub struct RebuildOptions {
     /// Counts tokens in place of the tokenizer that the log names
     ///
     /// A tokenizer.json, a directory that holds one, a Hugging Face model name, or `builtin`.
-    /// Loaded only if a server did not say how many tokens there were; the result then names it.
+    /// Loaded only if a server did not say how many tokens there were, or how many each chunk
+    /// brought, and the log has the texts; the result then names it.
     #[arg(long, value_name = "SPEC")]
     pub tokenizer: Option<String>,
 }
