@@ -8,8 +8,9 @@ use crate::slo::ratio;
 /// How well the client itself did: the error bar of every other number.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SelfAudit {
-    /// Whether the client, not the server, may have shaped the numbers.
-    pub client_limited: bool,
+    /// Whether the client, not the server, may have shaped the numbers. `None` if no rule that
+    /// can be judged applies, and what the workers did is lost because the run was killed.
+    pub client_limited: Option<bool>,
     /// Why.
     pub reasons: Vec<LimitReason>,
     /// `sent - scheduled`: how late requests left, for whatever reason. In a run without a
@@ -29,11 +30,13 @@ pub struct SelfAudit {
     pub user_reads: u64,
     /// Share of reads that brought more than one content chunk, which then share a stamp.
     pub merged_share: f64,
-    /// Most connections open at once, the peaks of the workers added up.
-    pub peak_connections: u64,
-    /// Times the wall clock stepped during the run.
-    pub clock_steps: u32,
-    /// One entry per worker thread.
+    /// Most connections open at once, the peaks of the workers added up; `None` if it is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_connections: Option<u64>,
+    /// Times the wall clock stepped during the run; `None` if it is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_steps: Option<u32>,
+    /// One entry per worker thread; none if the run was killed.
     pub workers: Vec<WorkerAudit>,
 }
 
@@ -156,8 +159,10 @@ impl SelfAudit {
             .workers
             .iter()
             .map(|worker| u64::from(worker.peak_connections));
+        // Every run has workers, but one that was killed did not tell of them.
+        let told = !facts.workers.is_empty();
         let mut audit = SelfAudit {
-            client_limited: false,
+            client_limited: None,
             reasons: Vec::new(),
             lateness: lag(lateness.collect()),
             own_lateness: lag(own_lateness.collect()),
@@ -170,12 +175,13 @@ impl SelfAudit {
             kernel_reads,
             user_reads,
             merged_share: ratio(merged as f64, (kernel_reads + user_reads) as f64),
-            peak_connections: peaks.sum(),
-            clock_steps: facts.clock_steps,
+            peak_connections: told.then(|| peaks.sum()),
+            clock_steps: told.then_some(facts.clock_steps),
             workers: facts.workers.iter().map(WorkerAudit::of).collect(),
         };
         audit.reasons = audit.judge(facts);
-        audit.client_limited = !audit.reasons.is_empty();
+        let limited = !audit.reasons.is_empty();
+        audit.client_limited = (limited || told).then_some(limited);
         audit
     }
 

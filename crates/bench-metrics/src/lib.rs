@@ -14,7 +14,7 @@ pub mod tokens;
 pub use audit::{LimitReason, SelfAudit, WorkerAudit};
 pub use distribution::{Distribution, Percentile, parse_percentiles};
 pub use error::MetricsError;
-pub use measurable::{check_measurable, default_metrics, measurable};
+pub use measurable::{check_measurable, comes_whole, default_metrics, measurable};
 pub use metric::{
     Convention, METRICS, Metric, Unit, choice_gaps, e2el, parse_metrics, queue_time, ttft,
 };

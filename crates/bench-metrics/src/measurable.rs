@@ -3,7 +3,7 @@ use bench_types::Task;
 use crate::{METRICS, Metric, MetricsError};
 
 /// Whether answers come whole, so that there is no first token and no gap to be timed.
-pub(crate) fn comes_whole(task: Task, streamed: bool) -> bool {
+pub fn comes_whole(task: Task, streamed: bool) -> bool {
     task == Task::Pool || !streamed
 }
 

@@ -3,7 +3,7 @@ mod names;
 
 use std::fmt::Write as _;
 
-use bench_metrics::{Convention, Distribution, Goodput, Metric};
+use bench_metrics::{Convention, Distribution, Goodput, Metric, comes_whole};
 use bench_types::{LagSummary, ReceiveClock};
 
 use crate::{Report, Statistic, VllmResult};
@@ -233,10 +233,12 @@ fn streams(page: &mut Page, report: &Report) {
     if summary.requests.completed == 0 {
         return;
     }
-    page.heading(match report.setup.has_streams() {
-        true => "Streams",
-        false => "Whole Answers",
-    });
+    page.heading(
+        match comes_whole(report.setup.task, report.setup.streamed) {
+            true => "Whole Answers",
+            false => "Streams",
+        },
+    );
     if let Some(peak) = summary.strict.peak {
         if let Some(tokens) = peak.output_tokens_per_s {
             page.number("Peak tokens in any second:", tokens);
@@ -277,7 +279,11 @@ fn self_audit(page: &mut Page, report: &Report) {
     page.heading("Self-audit of the Client");
     page.row(
         "Client limited:",
-        if audit.client_limited { "yes" } else { "no" },
+        match audit.client_limited {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "unknown, the run was killed",
+        },
     );
     let clock = match audit.receive_clock {
         ReceiveClock::Kernel => "kernel".to_owned(),
@@ -301,17 +307,21 @@ fn self_audit(page: &mut Page, report: &Report) {
     lag("Late by the client p50/p99/max (ms):", &audit.own_lateness);
     lag("Read lag p50/p99/max (ms):", &audit.read_lag);
     let share = |share: f64| format!("{:.1} %", share * 100.0);
-    if report.setup.has_streams() {
+    if !comes_whole(report.setup.task, report.setup.streamed) {
         page.row("Reads with several chunks:", share(audit.merged_share));
     }
     let workers = match audit.workers.len() {
         1 => "CPU of the worker:".to_owned(),
         workers => format!("CPU of the busiest of {workers} workers:"),
     };
-    page.row(&workers, share(audit.busiest_worker()));
-    page.row("Peak open connections:", audit.peak_connections);
-    if audit.clock_steps > 0 {
-        page.row("Steps of the wall clock:", audit.clock_steps);
+    if !audit.workers.is_empty() {
+        page.row(&workers, share(audit.busiest_worker()));
+    }
+    if let Some(connections) = audit.peak_connections {
+        page.row("Peak open connections:", connections);
+    }
+    if let Some(steps) = audit.clock_steps.filter(|&steps| steps > 0) {
+        page.row("Steps of the wall clock:", steps);
     }
     page.line("=".repeat(WIDTH));
 }

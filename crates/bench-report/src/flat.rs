@@ -1,36 +1,5 @@
 //! How the keys of a result are written and read that are no plain fields.
 
-/// `"inf"` for a rate without limit.
-pub(crate) mod rate {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(rate: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        if rate.is_finite() {
-            serializer.serialize_f64(*rate)
-        } else {
-            serializer.serialize_str("inf")
-        }
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Rate {
-            Number(f64),
-            Text(String),
-        }
-        match Rate::deserialize(deserializer)? {
-            Rate::Number(rate) => Ok(rate),
-            Rate::Text(text) => text.parse().map_err(|_| {
-                D::Error::custom(format_args!(
-                    "request_rate is '{text}', no number or \"inf\""
-                ))
-            }),
-        }
-    }
-}
-
 /// A flattened map, entry by entry in the order of the file.
 mod entries {
     use std::fmt;

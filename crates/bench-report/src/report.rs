@@ -183,11 +183,6 @@ impl Report {
 }
 
 impl Setup {
-    /// Whether answers come token by token, so that single tokens can be timed.
-    pub fn has_streams(&self) -> bool {
-        self.streamed && self.task != Task::Pool
-    }
-
     /// See [`Report::file_name`].
     pub fn file_name(&self) -> String {
         let label = self.label.as_deref().filter(|label| !label.is_empty());

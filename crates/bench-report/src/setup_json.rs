@@ -1,4 +1,4 @@
-//! How the fields of a [`crate::Setup`] are written that JSON has no form for.
+//! How the fields of a [`crate::Setup`] and of a result are written that JSON has no form for.
 
 /// Metrics by their names.
 pub(crate) mod metrics {

@@ -1,13 +1,13 @@
 use std::borrow::Cow;
 
-use bench_metrics::{Convention, choice_gaps, e2el, queue_time, ttft};
+use bench_metrics::{Convention, choice_gaps, comes_whole, e2el, queue_time, ttft};
 use bench_types::{Nanos, RequestRecord, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use crate::flat::{extra, metadata, nullable, rate, statistics};
+use crate::flat::{extra, metadata, nullable, statistics};
 use crate::statistic::metric_stats;
-use crate::{Bench, Column, MetricStats, RateChange, Report, ReportError, Statistic};
+use crate::{Bench, Column, MetricStats, RateChange, Report, ReportError, Statistic, setup_json};
 
 /// A result in the schema of `vllm bench serve` 0.32, with all else under `bench`.
 ///
@@ -39,10 +39,10 @@ pub struct VllmResult<'a> {
     #[serde(flatten, with = "metadata")]
     pub metadata: Vec<(String, String)>,
     /// Requests per second; infinity is written as `"inf"`.
-    #[serde(with = "rate")]
+    #[serde(with = "setup_json::number")]
     pub request_rate: f64,
     /// Shape of the gaps between requests; infinity is written as `"inf"`.
-    #[serde(default, with = "rate")]
+    #[serde(default, with = "setup_json::number")]
     pub burstiness: f64,
     /// Most requests under way at once.
     #[serde(default)]
@@ -203,7 +203,7 @@ impl<'a> VllmResult<'a> {
         let Report { setup, summary, .. } = report;
         let ramp_up = setup.ramp_up.as_ref();
         let generated = setup.task != Task::Pool;
-        let streams = setup.has_streams();
+        let streams = !comes_whole(setup.task, setup.streamed);
         let peak = summary.vllm.peak.filter(|_| generated);
         let goodput = summary.vllm.goodput.map(|goodput| goodput.requests_per_s);
         VllmResult {

@@ -74,7 +74,7 @@ async fn concurrency_is_a_limit_and_connections_are_opened_ahead_and_kept() {
     connections.sort_unstable();
     connections.dedup();
     assert_eq!(connections.len(), 5);
-    assert_eq!(report.audit.peak_connections, 5);
+    assert_eq!(report.audit.peak_connections, Some(5));
 }
 
 /// The run with ids that begin with a word.

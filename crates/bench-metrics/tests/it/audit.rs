@@ -31,7 +31,7 @@ fn worker(share: f64, ms: u64) -> WorkerFacts {
 
 fn reasons(records: &[RequestRecord], facts: &RunFacts) -> Vec<LimitReason> {
     let audit = SelfAudit::of(records, facts);
-    assert_eq!(audit.client_limited, !audit.reasons.is_empty());
+    assert_eq!(audit.client_limited, Some(!audit.reasons.is_empty()));
     audit.reasons
 }
 
@@ -39,11 +39,12 @@ fn reasons(records: &[RequestRecord], facts: &RunFacts) -> Vec<LimitReason> {
 fn a_punctual_idle_client_was_not_the_limit() {
     let (records, facts) = punctual();
     let audit = SelfAudit::of(&records, &facts);
-    assert!(!audit.client_limited);
+    assert_eq!(audit.client_limited, Some(false));
     assert_eq!(audit.lateness.max, Nanos::from_micros(10));
     assert_eq!(audit.own_lateness, audit.lateness);
     assert_eq!(audit.receive_clock, ReceiveClock::Kernel);
-    assert_eq!((audit.kernel_reads, audit.peak_connections), (200, 7));
+    assert_eq!(audit.kernel_reads, 200);
+    assert_eq!(audit.peak_connections, Some(7));
 }
 
 #[test]
@@ -139,6 +140,29 @@ fn late_reads_matter_under_the_kernels_clock_only_if_they_merge_chunks() {
     assert!(
         text.starts_with("4.5 % of the reads brought several chunks"),
         "{text}"
+    );
+}
+
+#[test]
+fn without_facts_of_the_workers_only_a_limit_can_be_proved() {
+    let (mut records, mut facts) = punctual();
+    facts.workers.clear();
+    let audit = SelfAudit::of(&records, &facts);
+    assert_eq!(audit.client_limited, None);
+    let json = serde_json::to_value(&audit).expect("serializable");
+    assert!(json["client_limited"].is_null());
+    for lost in ["peak_connections", "clock_steps"] {
+        assert_eq!(json.get(lost), None, "{lost}");
+    }
+    assert_eq!(
+        serde_json::from_value::<SelfAudit>(json).expect("readable"),
+        audit
+    );
+    records[0].timeline.sent = Some(Nanos::from_millis(40));
+    let limited = reasons(&records, &facts);
+    assert!(
+        matches!(limited[..], [LimitReason::LateSends { .. }]),
+        "{limited:?}"
     );
 }
 

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use bench_metrics::tokens::{KeepText, settle_from_text};
 use bench_report::record_log::{Header, RecordLog, RecordLogWriter, Torn};
-use bench_report::{Destination, Report, ReportError};
+use bench_report::{Destination, Report, ReportError, console};
 use bench_types::{
     Failure, Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord, RunEnd,
     ServerTimings, Timeline, TimeoutPhase, TokenSource, Transcript,
@@ -165,6 +165,28 @@ fn a_log_without_an_end_makes_a_partial_report_that_says_so() {
     // What can be counted is there, and the file can be written.
     assert_eq!(report.summary.requests.completed, 1);
     assert!(written(&report, true).contains("\"partial\":true"));
+    // What the client did is lost, so nothing is said of it.
+    assert!(written(&report, true).contains("\"client_limited\":null"));
+    let page = console(&report);
+    let verdict = page
+        .lines()
+        .find(|line| line.starts_with("Client limited:"));
+    let verdict = verdict.expect("its line");
+    assert!(verdict.ends_with(" unknown, the run was killed"), "{page}");
+    for lost in ["CPU of", "Peak open connections", "Read lag"] {
+        assert!(!page.contains(lost), "{page}");
+    }
+}
+
+#[test]
+fn late_sends_of_a_run_that_was_killed_are_the_clients_fault_all_the_same() {
+    let dir = temp();
+    let mut late = make::answered(1);
+    late.timeline.sent = Some(Nanos::from_millis(103));
+    let report = read(&log(dir.path(), &header(), &[late], false)).report(&|_| None);
+    assert_eq!(report.audit.client_limited, Some(true));
+    assert!(console(&report).starts_with("PARTIAL: "));
+    assert!(console(&report).contains("CLIENT LIMITED: 1 % of the requests left"));
 }
 
 #[test]
