@@ -72,7 +72,7 @@ impl Decoder for AnthropicDecoder {
             tokens: None,
         });
         if let Some(usage) = &message.usage {
-            self.counted = true;
+            self.counted = usage.output_tokens.is_some();
             self.report(usage, false, emit);
         }
         self.reason(message.stop_reason.as_ref());
@@ -107,6 +107,8 @@ impl AnthropicDecoder {
             self.verdict.model(message.model(), emit);
             if let Some(usage) = &message.usage {
                 self.usage.update(usage);
+                // Nothing has been generated yet, whatever stands here.
+                self.usage.output_tokens = None;
             }
         }
         Ok(())
@@ -177,8 +179,8 @@ impl AnthropicDecoder {
     /// Reports the counts so far, with what is new in `usage`.
     fn report(&mut self, usage: &Usage, alone: bool, emit: &mut dyn FnMut(StreamEvent<'_>)) {
         self.usage.update(usage);
-        let completion = self.usage.output_tokens.unwrap_or(0);
-        self.verdict.content |= completion > 0;
+        let completion = self.usage.output_tokens;
+        self.verdict.content |= completion > Some(0);
         emit(StreamEvent::Usage {
             prompt: self.usage.prompt(),
             completion,
@@ -332,13 +334,13 @@ impl Usage {
 
     /// All tokens of the prompt: the server's `input_tokens` leaves out those that were written
     /// to the cache or read from it.
-    fn prompt(&self) -> u32 {
-        let parts = [
-            self.input_tokens,
+    fn prompt(&self) -> Option<u32> {
+        let cached = [
             self.cache_creation_input_tokens,
             self.cache_read_input_tokens,
         ];
+        let uncached = self.input_tokens?;
         let add = |sum: u32, part| sum.saturating_add(part);
-        parts.into_iter().flatten().fold(0, add)
+        Some(cached.into_iter().flatten().fold(uncached, add))
     }
 }

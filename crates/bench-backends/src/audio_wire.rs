@@ -120,24 +120,25 @@ impl AudioDecoder {
     }
 
     /// Reports the token counts if there are any: some servers charge by the second, and then
-    /// say how many seconds there were.
+    /// say how many seconds there were. Returns whether those of the text are among them.
     fn usage(
         &mut self,
         event: &Event<'_>,
         alone: bool,
         emit: &mut dyn FnMut(StreamEvent<'_>),
     ) -> bool {
-        let Some((prompt, completion)) = event.usage.as_ref().and_then(Usage::counts) else {
-            return false;
-        };
-        self.verdict.content |= completion > 0;
-        emit(StreamEvent::Usage {
-            prompt,
-            completion,
-            cached: None,
-            alone,
-        });
-        true
+        let counts = event.usage.as_ref().map(Usage::counts);
+        let (prompt, completion) = counts.unwrap_or_default();
+        self.verdict.content |= completion > Some(0);
+        if prompt.is_some() || completion.is_some() {
+            emit(StreamEvent::Usage {
+                prompt,
+                completion,
+                cached: None,
+                alone,
+            });
+        }
+        completion.is_some()
     }
 }
 
@@ -193,9 +194,9 @@ struct Usage {
 
 impl Usage {
     /// Tokens of the recording and of the text.
-    fn counts(&self) -> Option<(u32, u32)> {
+    fn counts(&self) -> (Option<u32>, Option<u32>) {
         let input = self.input_tokens.or(self.prompt_tokens);
-        let output = self.output_tokens.or(self.completion_tokens)?;
-        Some((input.unwrap_or(0), output))
+        let output = self.output_tokens.or(self.completion_tokens);
+        (input, output)
     }
 }

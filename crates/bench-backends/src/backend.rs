@@ -112,10 +112,11 @@ pub enum StreamEvent<'a> {
     },
     /// The server's token counts so far; the last report holds the totals.
     Usage {
-        /// Tokens of the prompt.
-        prompt: u32,
-        /// Tokens generated, of all choices if it is a report of its own.
-        completion: u32,
+        /// Tokens of the prompt, if the server says so.
+        prompt: Option<u32>,
+        /// Tokens generated, of all choices if it is a report of its own; `None` if the
+        /// server does not say how many.
+        completion: Option<u32>,
         /// Prompt tokens taken from the prefix cache, if the server says so.
         cached: Option<u32>,
         /// The report came in a chunk without choices.

@@ -73,17 +73,17 @@ struct PromptDetails {
 }
 
 impl<'a> Usage<'a> {
-    /// The counts; those that are missing are zero.
+    /// The counts, as far as they are given.
     ///
     /// # Errors
     /// If the number of generated tokens is no such number.
     pub(crate) fn counts(&self) -> Result<Counts, serde_json::Error> {
         let details = self.prompt_tokens_details.as_ref();
         Ok(Counts {
-            prompt: self.prompt_tokens.unwrap_or(0),
+            prompt: self.prompt_tokens,
             completion: match self.completion() {
-                Some(number) => serde_json::from_str(number)?,
-                None => 0,
+                Some(number) => Some(serde_json::from_str(number)?),
+                None => None,
             },
             cached: details.and_then(|details| details.cached_tokens),
         })

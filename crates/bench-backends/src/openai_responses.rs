@@ -88,7 +88,7 @@ struct ResponsesDecoder {
     /// Chunks with and without the number of their tokens.
     listed: bool,
     unlisted: bool,
-    /// The answer was not streamed and has usage.
+    /// The answer was not streamed and counts its tokens.
     counted: bool,
 }
 
@@ -159,7 +159,8 @@ impl Decoder for ResponsesDecoder {
             tokens: None,
         });
         self.usage(&response, false, emit);
-        self.counted = response.usage.is_some();
+        let usage = response.usage.as_ref();
+        self.counted = usage.is_some_and(|usage| usage.output_tokens.is_some());
         self.verdict.reason(self.reason(&response));
         self.verdict.whole();
         Ok(())
@@ -227,7 +228,7 @@ impl ResponsesDecoder {
         emit: &mut dyn FnMut(StreamEvent<'_>),
     ) {
         if let Some(usage) = &response.usage {
-            self.verdict.content |= usage.output_tokens > 0;
+            self.verdict.content |= usage.output_tokens > Some(0);
             emit(StreamEvent::Usage {
                 prompt: usage.input_tokens,
                 completion: usage.output_tokens,

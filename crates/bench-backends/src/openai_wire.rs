@@ -20,7 +20,7 @@ pub(crate) struct OpenAiDecoder {
     repeats: Repeats,
     /// What was seen of each choice, by index.
     choices: Vec<ChoiceState>,
-    /// Every chunk reports usage; decided by the first one.
+    /// Every chunk counts the tokens so far; decided by the first one.
     continuous: Option<bool>,
     chunk_tokens: ChunkTokens,
     verdict: Verdict,
@@ -87,8 +87,10 @@ impl Decoder for OpenAiDecoder {
         }
         if let Some(usage) = &answer.usage {
             let counts = usage.counts().map_err(malformed)?;
-            self.verdict.content |= counts.completion > 0;
-            self.chunk_tokens.source = TokenSource::Usage;
+            self.verdict.content |= counts.completion > Some(0);
+            if counts.completion.is_some() {
+                self.chunk_tokens.source = TokenSource::Usage;
+            }
             emit(usage_event(counts, false));
         }
         if let Some(metrics) = &answer.metrics {
@@ -170,7 +172,7 @@ impl OpenAiDecoder {
             self.choice(choice, usage, emit);
         }
         if let Some(counts) = usage {
-            self.verdict.content |= counts.completion > 0;
+            self.verdict.content |= counts.completion > Some(0);
             emit(usage_event(counts, choices == 0));
         }
         if let Some(metrics) = &event.metrics {
@@ -225,13 +227,14 @@ impl OpenAiDecoder {
         usage: Option<Counts>,
         listed: Option<u32>,
     ) -> Option<u32> {
-        let continuous = *self.continuous.get_or_insert(usage.is_some());
-        let (tokens, source) = match usage {
+        let completion = usage.and_then(|usage| usage.completion);
+        let continuous = *self.continuous.get_or_insert(completion.is_some());
+        let (tokens, source) = match completion {
             // The role leaves together with the first token; its chunk has none of its own.
             Some(_) if continuous && kind == MarkKind::Role => (Some(0), TokenSource::Usage),
-            Some(usage) if continuous => {
+            Some(completion) if continuous => {
                 let so_far = &mut self.choices[choice as usize].tokens;
-                let more = usage.completion.saturating_sub(*so_far);
+                let more = completion.saturating_sub(*so_far);
                 *so_far += more;
                 (Some(more), TokenSource::Usage)
             }

@@ -81,8 +81,8 @@ impl Decoder for PoolDecoder {
         if let Some((prompt, cached)) = answer.usage.as_ref().and_then(Usage::prompt) {
             self.counted = true;
             emit(StreamEvent::Usage {
-                prompt,
-                completion: 0,
+                prompt: Some(prompt),
+                completion: Some(0),
                 cached,
                 alone: false,
             });

@@ -31,11 +31,11 @@ pub(crate) struct TextChunk<'a> {
     pub(crate) usage: Option<Counts>,
 }
 
-/// Token counts.
+/// Token counts, as far as they are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
-    pub(crate) prompt: u32,
-    pub(crate) completion: u32,
+    pub(crate) prompt: Option<u32>,
+    pub(crate) completion: Option<u32>,
     pub(crate) cached: Option<u32>,
 }
 
@@ -135,7 +135,7 @@ impl Template {
             let value;
             (value, rest) = whole_number(rest)?;
             if let (true, Some(usage)) = (number.is_completion, &mut usage) {
-                usage.completion = value;
+                usage.completion = Some(value);
             }
             literal = number.place.end;
         }
@@ -217,8 +217,8 @@ mod tests {
         repeats.learn(PLAIN.as_bytes(), &chunk, None, None);
         chunk.text = part(USAGE, "abc").into();
         chunk.usage = Some(Counts {
-            prompt: 2,
-            completion: 3,
+            prompt: Some(2),
+            completion: Some(3),
             cached: Some(1),
         });
         let (completion, total) = (part(USAGE, "3"), part(USAGE, "5"));
@@ -251,8 +251,8 @@ mod tests {
             .replace("abc", "é");
         let chunk = learnt().recognize(data.as_bytes()).expect("repeated");
         let expected = Counts {
-            prompt: 2,
-            completion: 1_040,
+            prompt: Some(2),
+            completion: Some(1_040),
             cached: Some(1),
         };
         assert_eq!((&*chunk.text, chunk.usage), ("é", Some(expected)));

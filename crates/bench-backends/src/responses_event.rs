@@ -89,8 +89,8 @@ struct Incomplete<'a> {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct Usage {
-    pub(crate) input_tokens: u32,
-    pub(crate) output_tokens: u32,
+    pub(crate) input_tokens: Option<u32>,
+    pub(crate) output_tokens: Option<u32>,
     input_tokens_details: Option<InputDetails>,
 }
 

@@ -104,8 +104,8 @@ struct Answer {
 /// Token counts, of one answer or of all; the sum of as many as there may be fits.
 #[derive(Clone, Copy, Debug, Default)]
 struct Totals {
-    prompt: u64,
-    completion: u64,
+    prompt: Option<u64>,
+    completion: Option<u64>,
     cached: Option<u64>,
 }
 
@@ -202,16 +202,17 @@ impl SgLangDecoder {
     fn count(&mut self, index: u32, meta: &Meta<'_>) -> Option<u32> {
         let answer = self.answer(index);
         let before = answer.counts;
-        let known = |now: Option<u32>, before| now.map_or(before, u64::from);
+        let known = |now: Option<u32>, before| now.map(u64::from).or(before);
         let now = Totals {
             prompt: known(meta.prompt_tokens, before.prompt),
             // Counts do not shrink.
-            completion: known(meta.completion_tokens, 0).max(before.completion),
-            cached: meta.cached_tokens.map(u64::from).or(before.cached),
+            completion: meta.completion_tokens.map(u64::from).max(before.completion),
+            cached: known(meta.cached_tokens, before.cached),
         };
         answer.counts = now;
         self.usage.replace(before, now);
-        let more = u32::try_from(now.completion - before.completion).ok();
+        let more = now.completion.unwrap_or(0) - before.completion.unwrap_or(0);
+        let more = u32::try_from(more).ok();
         self.verdict.content |= more > Some(0);
         self.counted |= meta.completion_tokens.is_some();
         meta.completion_tokens.and(more)
@@ -264,7 +265,7 @@ impl SgLangDecoder {
 
     /// Emits the counts so far and, once at the beginning and for every end, the times.
     fn report(&mut self, meta: &Meta<'_>, emit: &mut dyn FnMut(StreamEvent<'_>)) {
-        if self.counted {
+        if self.usage.prompt.is_some() || self.usage.completion.is_some() {
             emit(self.usage.event());
         }
         if (!self.timings_seen || meta.finish_reason.is_some())
@@ -279,19 +280,23 @@ impl SgLangDecoder {
 impl Totals {
     /// Counts one answer with `now` in the place of `before`.
     fn replace(&mut self, before: Totals, now: Totals) {
-        self.prompt = self.prompt - before.prompt + now.prompt;
-        self.completion = self.completion - before.completion + now.completion;
-        if let Some(cached) = now.cached {
-            let others = self.cached.unwrap_or(0) - before.cached.unwrap_or(0);
-            self.cached = Some(others + cached);
+        for (sum, before, now) in [
+            (&mut self.prompt, before.prompt, now.prompt),
+            (&mut self.completion, before.completion, now.completion),
+            (&mut self.cached, before.cached, now.cached),
+        ] {
+            if let Some(now) = now {
+                let others = sum.unwrap_or(0) - before.unwrap_or(0);
+                *sum = Some(others + now);
+            }
         }
     }
 
     fn event(self) -> StreamEvent<'static> {
         let bounded = |count| u32::try_from(count).unwrap_or(u32::MAX);
         StreamEvent::Usage {
-            prompt: bounded(self.prompt),
-            completion: bounded(self.completion),
+            prompt: self.prompt.map(bounded),
+            completion: self.completion.map(bounded),
             cached: self.cached.map(bounded),
             alone: false,
         }

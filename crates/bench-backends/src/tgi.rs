@@ -192,6 +192,9 @@ impl Decoder for TgiDecoder {
         });
         if let Some(details) = &answer.details {
             self.details(details, emit);
+            if details.generated_tokens.is_some() {
+                self.tokens = TokenSource::Usage;
+            }
         }
         self.verdict.whole();
         Ok(())
@@ -225,18 +228,17 @@ impl TgiDecoder {
         });
     }
 
-    /// Takes down how the answer ended. Its counts are emitted only if that of the prompt is
-    /// among them; the tokens of a stream have been counted anyway.
+    /// Takes down how the answer ended, and the counts that it has.
     fn details(&mut self, details: &Details<'_>, emit: &mut dyn FnMut(StreamEvent<'_>)) {
         if let Some(reason) = &details.finish_reason {
             self.verdict.reason(&reason.0);
         }
         self.verdict.content |= details.generated_tokens > Some(0);
         let prompt = details.input_length.or(self.prompt);
-        if let (Some(prompt), Some(completion)) = (prompt, details.generated_tokens) {
+        if prompt.is_some() || details.generated_tokens.is_some() {
             emit(StreamEvent::Usage {
                 prompt,
-                completion,
+                completion: details.generated_tokens,
                 cached: None,
                 alone: false,
             });

@@ -134,8 +134,8 @@ impl Seen {
                 cached,
                 ..
             } => {
-                self.prompt_tokens = Some(prompt);
-                self.completion_tokens = Some(completion);
+                self.prompt_tokens = prompt.or(self.prompt_tokens);
+                self.completion_tokens = completion.or(self.completion_tokens);
                 self.cached_tokens = cached.or(self.cached_tokens);
             }
             StreamEvent::Timings(timings) => self.server = Some(timings),

@@ -161,7 +161,7 @@ fn a_stream_decodes_to_what_it_holds() {
         seen.marks,
         [text, text, text, MarkKind::Usage, MarkKind::Done]
     );
-    assert_eq!(seen.usages, [(25, 15, Some(0), true)]);
+    assert_eq!(seen.usages, [(Some(25), Some(15), Some(0), true)]);
     assert_eq!(seen.models, ["claude-sonnet-4-5"]);
     assert_eq!(decoded.source, TokenSource::Unknown);
     assert_eq!(decoded.outcome, Ok(Finish::Stop));
@@ -174,7 +174,10 @@ fn thinking_and_the_input_of_tools_have_their_kinds() {
     assert_eq!(decoded.seen.kinds(), [thought, thought, text, text]);
     assert_eq!(decoded.seen.text(0), "27 * 453 is 12231.27 * 453 = 12,231");
     // What was written to the cache and read from it is part of the prompt.
-    assert_eq!(decoded.seen.usages, [(2_112, 41, Some(2_000), true)]);
+    assert_eq!(
+        decoded.seen.usages,
+        [(Some(2_112), Some(41), Some(2_000), true)]
+    );
     assert_eq!(decoded.outcome, Ok(Finish::Length));
 
     let decoded = stream_of(NAME, "anthropic/messages_stream_tool");
@@ -185,7 +188,7 @@ fn thinking_and_the_input_of_tools_have_their_kinds() {
     );
     let said = "Okay, let's check.{\"location\": \"San Francisco, CA\"}";
     assert_eq!(decoded.seen.text(0), said);
-    assert_eq!(decoded.seen.usages, [(472, 89, None, true)]);
+    assert_eq!(decoded.seen.usages, [(Some(472), Some(89), None, true)]);
     assert_eq!(decoded.outcome, Ok(Finish::ToolCalls));
 }
 
@@ -202,7 +205,10 @@ fn whole_answers_are_read() {
     let decoded = answer_of(NAME, "anthropic/messages");
     let said = "Hm. Hi! My name is Claude.{\"a\": 1}".to_owned();
     assert_eq!(decoded.seen.chunks, [(0, MarkKind::Whole, said, None)]);
-    assert_eq!(decoded.seen.usages, [(2_100, 503, Some(5), false)]);
+    assert_eq!(
+        decoded.seen.usages,
+        [(Some(2_100), Some(503), Some(5), false)]
+    );
     assert_eq!(decoded.seen.models, ["claude-sonnet-4-5"]);
     assert_eq!(decoded.source, TokenSource::Usage);
     assert_eq!(decoded.outcome, Ok(Finish::ToolCalls));

@@ -168,7 +168,10 @@ fn chunks_decode_to_what_they_hold() {
     let decoded = stream_of(NAME, "vllm/transcription_stream");
     assert_eq!(decoded.seen.text(0), " He hoped there");
     assert_eq!(decoded.seen.tokens(), [Some(1); 4]);
-    assert_eq!(decoded.seen.usages.last(), Some(&(4, 4, None, true)));
+    assert_eq!(
+        decoded.seen.usages.last(),
+        Some(&(Some(4), Some(4), None, true))
+    );
     assert_eq!(decoded.seen.models, ["openai/whisper-large-v3"]);
     assert_eq!(decoded.source, TokenSource::Usage);
     assert_eq!((decoded.seen.done, decoded.outcome), (1, Ok(Finish::Stop)));
@@ -183,7 +186,7 @@ fn events_of_openai_decode_to_what_they_hold() {
         [text, text, MarkKind::Usage, MarkKind::Done]
     );
     assert_eq!(decoded.seen.text(0), "I see skies of blue");
-    assert_eq!(decoded.seen.usages, [(14, 45, None, true)]);
+    assert_eq!(decoded.seen.usages, [(Some(14), Some(45), None, true)]);
     assert_eq!(decoded.source, TokenSource::Unknown);
     assert_eq!(decoded.outcome, Ok(Finish::Unstated));
 }
@@ -211,7 +214,7 @@ fn whole_answers_are_read() {
 
     let decoded = answer_of(NAME, "openai/transcription");
     assert_eq!(decoded.seen.text(0), "Imagine the wildest idea.");
-    assert_eq!(decoded.seen.usages, [(14, 45, None, false)]);
+    assert_eq!(decoded.seen.usages, [(Some(14), Some(45), None, false)]);
     assert_eq!(
         (decoded.source, decoded.outcome),
         (TokenSource::Usage, Ok(Finish::Unstated))

@@ -80,7 +80,7 @@ fn every_captured_stream_decodes_to_what_it_holds() {
             "{name}"
         );
         assert_eq!(outcome, Ok(Finish::Length), "{name}");
-        let usage = seen.usages.last().map(|usage| (usage.0, usage.1));
+        let usage = seen.usages.last().and_then(|usage| usage.0.zip(usage.1));
         assert_eq!(usage, expected.usage, "{name}");
         assert_eq!(seen.models, ["tiny-llama-gpt2tok"], "{name}");
         assert_eq!(seen.done, 1, "{name}");
@@ -189,7 +189,7 @@ fn spot_checks() {
     assert!(n2.text(0).starts_with("Mp spotting"));
     assert!(n2.text(1).starts_with(" clinical Provincial"));
     assert_eq!(n2.chunks.len(), 8);
-    assert_eq!(n2.usages, [(2, 8, None, true)]);
+    assert_eq!(n2.usages, [(Some(2), Some(8), None, true)]);
 
     let sglang = decode_capture("sglang-0.5.23/chat_stream_usage").seen;
     let (first, last) = (sglang.kinds()[0], *sglang.kinds().last().expect("chunks"));
@@ -203,7 +203,12 @@ fn spot_checks() {
 fn an_abort_is_a_failure_of_the_server_in_spite_of_done() {
     let aborted = decode_capture("sglang-0.5.23/abort_midstream_chat");
     assert_eq!(aborted.seen.done, 1);
-    assert!(aborted.seen.usages.contains(&(10, 109 - 10, Some(3), true)));
+    assert!(
+        aborted
+            .seen
+            .usages
+            .contains(&(Some(10), Some(109 - 10), Some(3), true))
+    );
     let Err(Failure::Server(text)) = aborted.outcome else {
         panic!("{:?}", aborted.outcome);
     };

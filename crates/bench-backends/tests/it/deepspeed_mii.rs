@@ -48,7 +48,7 @@ fn answers_are_those_of_the_completions_route() {
     let decoded = whole(decoder(), &[], body.as_bytes());
     let text = " there".to_owned();
     assert_eq!(decoded.seen.chunks, [(0, MarkKind::Whole, text, None)]);
-    assert_eq!(decoded.seen.usages, [(1, 4, None, false)]);
+    assert_eq!(decoded.seen.usages, [(Some(1), Some(4), None, false)]);
     assert_eq!(decoded.outcome, Ok(Finish::Length));
     let error = whole(decoder(), &[], br#"{"detail":"no"}"#).outcome;
     assert_eq!(error, Err(Failure::Server("no".into())));

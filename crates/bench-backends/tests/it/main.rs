@@ -3,6 +3,7 @@
 mod anthropic;
 mod audio;
 mod captures;
+mod counts;
 mod damage;
 mod deepspeed_mii;
 mod encode;
@@ -27,7 +28,7 @@ pub(crate) struct Seen {
     /// Choice, kind, text and tokens of every chunk.
     pub(crate) chunks: Vec<(u32, MarkKind, String, Option<u32>)>,
     /// Prompt and completion tokens, cached tokens, and whether it was a report of its own.
-    pub(crate) usages: Vec<(u32, u32, Option<u32>, bool)>,
+    pub(crate) usages: Vec<(Option<u32>, Option<u32>, Option<u32>, bool)>,
     pub(crate) models: Vec<String>,
     pub(crate) timings: Vec<ServerTimings>,
     pub(crate) errors: Vec<String>,

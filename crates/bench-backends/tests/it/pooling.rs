@@ -23,6 +23,8 @@ fn refused(name: &str, request: &Request<'_>) -> BackendError {
 fn assert_whole(decoded: &Decoded, usage: (u32, u32, Option<u32>, bool), model: &str) {
     let nothing = String::new();
     assert_eq!(decoded.seen.chunks, [(0, MarkKind::Whole, nothing, None)]);
+    let (prompt, completion, cached, alone) = usage;
+    let usage = (Some(prompt), Some(completion), cached, alone);
     assert_eq!(decoded.seen.usages, [usage]);
     assert_eq!(decoded.seen.models, [model]);
     assert_eq!(decoded.source, TokenSource::Usage);
@@ -161,13 +163,13 @@ fn usage_may_be_partial_or_missing() {
         assert_eq!(decoded.outcome, Ok(Finish::Unstated));
         (decoded.seen.usages, decoded.source)
     };
-    let counted = |usage| (vec![usage], TokenSource::Usage);
-    assert_eq!(
-        usage(json!({"total_tokens": 3})),
-        counted((3, 0, None, false))
-    );
+    let counted = |prompt, cached| {
+        let usage = (Some(prompt), Some(0), cached, false);
+        (vec![usage], TokenSource::Usage)
+    };
+    assert_eq!(usage(json!({"total_tokens": 3})), counted(3, None));
     let details = json!({"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 2}});
-    assert_eq!(usage(details), counted((3, 0, Some(2), false)));
+    assert_eq!(usage(details), counted(3, Some(2)));
     for none in [json!({}), Value::Null] {
         assert_eq!(usage(none), (vec![], TokenSource::Unknown));
     }

@@ -114,7 +114,7 @@ fn the_captured_stream_decodes_to_what_it_holds() {
         .chain([MarkKind::Usage, MarkKind::Done])
         .collect();
     assert_eq!(seen.marks, marks);
-    assert_eq!(seen.usages, [(11, 8, Some(0), true)]);
+    assert_eq!(seen.usages, [(Some(11), Some(8), Some(0), true)]);
     assert_eq!(seen.models, ["tiny-llama-gpt2tok"]);
     assert_eq!(decoded.source, TokenSource::Unknown);
     // vLLM says `response.completed` with the status `incomplete`.
@@ -133,7 +133,7 @@ fn reasoning_and_tool_calls_have_their_kinds() {
     assert_eq!(decoded.seen.kinds(), kinds);
     let text = "Thinking about weather.{\"city\":\"Zürich\"}";
     assert_eq!(decoded.seen.text(0), text);
-    assert_eq!(decoded.seen.usages, [(41, 33, Some(32), true)]);
+    assert_eq!(decoded.seen.usages, [(Some(41), Some(33), Some(32), true)]);
     assert_eq!(decoded.outcome, Ok(Finish::ToolCalls));
 }
 
@@ -165,7 +165,7 @@ fn whole_answers_are_read() {
     let decoded = answer_of(NAME, "openai/responses");
     let text = "Think. Deeper. An answer. No more.".to_owned();
     assert_eq!(decoded.seen.chunks, [(0, MarkKind::Whole, text, None)]);
-    assert_eq!(decoded.seen.usages, [(36, 87, Some(16), false)]);
+    assert_eq!(decoded.seen.usages, [(Some(36), Some(87), Some(16), false)]);
     assert_eq!(decoded.seen.models, ["gpt-5-mini"]);
     assert_eq!(decoded.source, TokenSource::Usage);
     assert_eq!(decoded.outcome, Ok(Finish::Stop));

@@ -206,7 +206,8 @@ fn every_captured_stream_decodes_to_what_it_holds() {
                 .fold((0, 0, 0), |sum, (_, tokens, prompt, cached)| {
                     (sum.0 + prompt, sum.1 + tokens, sum.2 + cached)
                 });
-            assert_eq!(*usage, (sums.0, sums.1, Some(sums.2), false), "{name}");
+            let sums = (Some(sums.0), Some(sums.1), Some(sums.2), false);
+            assert_eq!(*usage, sums, "{name}");
         }
     }
 }
@@ -221,13 +222,19 @@ fn spot_checks() {
         chunk(MarkKind::Text, " Component"),
     ];
     assert_eq!(plain.seen.chunks[..3], expected);
-    assert_eq!(plain.seen.usages.last(), Some(&(2, 8, Some(1), false)));
+    assert_eq!(
+        plain.seen.usages.last(),
+        Some(&(Some(2), Some(8), Some(1), false))
+    );
     let interval = capture("sglang-0.5.23/generate_stream_interval").seen;
     assert_eq!(interval.tokens(), [Some(1), Some(4), Some(4), Some(3)]);
     let batch = capture("sglang-0.5.23/generate_batch_stream").seen;
     assert_eq!(batch.text(0), " Mohamed abducted Sydney Nice");
     assert_eq!(batch.text(1), " SaturnAf drainageOutput");
-    assert_eq!(batch.usages.last(), Some(&(2, 8, Some(0), false)));
+    assert_eq!(
+        batch.usages.last(),
+        Some(&(Some(2), Some(8), Some(0), false))
+    );
 }
 
 #[test]
@@ -267,13 +274,13 @@ fn whole_answers_decode_to_what_they_hold() {
         (
             "sglang-0.5.23/generate",
             &[" perl grade 387 Kurds LtaboolaCollege unpopular"][..],
-            (2, 8, Some(0), false),
+            (Some(2), Some(8), Some(0), false),
             1,
         ),
         (
             "sglang-0.5.23/generate_batch",
             &["pa Guatemala Comprehensive dungeon", "kinServsysourced"],
-            (2, 8, Some(0), false),
+            (Some(2), Some(8), Some(0), false),
             2,
         ),
     ] {
@@ -371,7 +378,10 @@ fn an_abort_is_a_failure_with_its_message() {
     assert!(aborted.seen.text(0).starts_with("aj annexed"));
     assert!(aborted.seen.text(0).ends_with("improvements07586"));
     let sum: u32 = aborted.seen.tokens().iter().flatten().sum();
-    assert_eq!(aborted.seen.usages.last().map(|usage| usage.1), Some(sum));
+    assert_eq!(
+        aborted.seen.usages.last().and_then(|usage| usage.1),
+        Some(sum)
+    );
 }
 
 #[test]

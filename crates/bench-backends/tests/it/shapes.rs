@@ -79,7 +79,7 @@ fn usage_on_the_finish_chunk_counts_once_and_is_no_continuous_usage() {
             .as_str(),
     ]));
     assert_eq!(decoded.seen.tokens(), [None, None, None]);
-    assert_eq!(decoded.seen.usages, [(4, 3, None, false)]);
+    assert_eq!(decoded.seen.usages, [(Some(4), Some(3), None, false)]);
     assert_eq!(decoded.source, TokenSource::Unknown);
     let marks = [MarkKind::Role, MarkKind::Text, MarkKind::Empty];
     assert_eq!(decoded.seen.marks, marks);
@@ -122,7 +122,7 @@ fn the_servers_own_times_are_converted() {
             .as_str(),
     ]))
     .seen;
-    assert_eq!(seen.usages, [(1, 9, Some(16), true)]);
+    assert_eq!(seen.usages, [(Some(1), Some(9), Some(16), true)]);
     let expected = ServerTimings {
         queue: Some(0.005),
         prefill: Some(0.02),

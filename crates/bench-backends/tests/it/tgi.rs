@@ -123,7 +123,7 @@ fn a_stream_is_counted_token_by_token() {
         chunk(MarkKind::Text, " is"),
     ];
     assert_eq!(seen.chunks, expected);
-    assert_eq!(seen.usages, [(2, 5, None, false)]);
+    assert_eq!(seen.usages, [(Some(2), Some(5), None, false)]);
     assert_eq!(seen.timings, []);
     assert_eq!(
         (source, outcome),
@@ -141,7 +141,7 @@ fn a_special_token_counts_and_makes_no_text() {
         (kinds.into(), vec![Some(1); 3])
     );
     // This version does not tell the length of the prompt.
-    assert_eq!(seen.usages, []);
+    assert_eq!(seen.usages, [(None, Some(3), None, false)]);
     assert_eq!(outcome, Ok(Finish::Stop));
 }
 
@@ -197,11 +197,16 @@ fn without_the_event_that_has_the_whole_text_a_stream_is_truncated() {
 #[test]
 fn a_whole_answer_comes_with_times_in_the_headers() {
     let capture = Capture::load("tgi-3/generate");
-    let Decoded { seen, outcome, .. } = whole_body(&capture.headers, &capture.body);
+    let Decoded {
+        seen,
+        source,
+        outcome,
+    } = whole_body(&capture.headers, &capture.body);
+    assert_eq!(source, TokenSource::Usage);
     let text = " a caf\u{e9}\n is".to_owned();
     assert_eq!(seen.chunks, [(0, MarkKind::Whole, text, None)]);
     // The body does not tell the length of the prompt, the headers do.
-    assert_eq!(seen.usages, [(2, 5, None, false)]);
+    assert_eq!(seen.usages, [(Some(2), Some(5), None, false)]);
     let times = ServerTimings {
         queue: Some(0.012),
         e2e: Some(0.131),
