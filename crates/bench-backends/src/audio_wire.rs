@@ -58,7 +58,8 @@ impl Decoder for AudioDecoder {
             return Ok(());
         }
         let text = text_of(&answer.text);
-        self.verdict.content |= !text.is_empty();
+        // In a silent recording nothing is said.
+        self.verdict.content |= answer.text.is_some();
         emit(StreamEvent::Chunk {
             choice: 0,
             kind: MarkKind::Whole,
@@ -96,6 +97,8 @@ impl AudioDecoder {
                 if !self.heard {
                     self.piece(text_of(&event.text), emit);
                 }
+                // In a silent recording nothing was said.
+                self.verdict.content |= event.text.is_some();
                 self.usage(event, true, emit);
                 self.verdict.ended(emit);
             }

@@ -1,9 +1,12 @@
-use bench_types::{Prompt, Sampling};
+use bench_stream::SseEvent;
+use bench_types::{Failure, Finish, MarkKind, Prompt, Sampling, TokenSource};
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 
 use crate::openai_body::Body;
 use crate::openai_wire::OpenAiDecoder;
-use crate::{Backend, BackendError, Decoder, Request};
+use crate::verdict::Verdict;
+use crate::{Backend, BackendError, BodyEnd, Decoder, Request, StreamEvent};
 
 const NAME: &str = "deepspeed-mii";
 
@@ -52,6 +55,77 @@ impl Backend for DeepSpeedMii {
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(OpenAiDecoder::default())
+        Box::new(MiiDecoder::default())
+    }
+}
+
+/// Decodes an answer in either form: that of the completions route, or with nothing but its
+/// texts, `{"text":[..]}`.
+#[derive(Debug, Default)]
+struct MiiDecoder {
+    completion: OpenAiDecoder,
+    /// Of an answer with nothing but texts.
+    texts: Option<Verdict>,
+}
+
+/// An answer, as far as it shows its form.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Answer {
+    choices: Option<IgnoredAny>,
+    text: Option<Texts>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(untagged, expecting = "a text or an array of texts")]
+enum Texts {
+    Several(Vec<String>),
+    Bare(String),
+}
+
+impl Decoder for MiiDecoder {
+    fn decode(
+        &mut self,
+        event: SseEvent<'_>,
+        emit: &mut dyn FnMut(StreamEvent<'_>),
+    ) -> Result<(), BackendError> {
+        self.completion.decode(event, emit)
+    }
+
+    fn decode_whole(
+        &mut self,
+        body: &[u8],
+        emit: &mut dyn FnMut(StreamEvent<'_>),
+    ) -> Result<(), BackendError> {
+        let malformed = |source| BackendError::malformed(body, source);
+        let answer: Answer = serde_json::from_slice(body).map_err(malformed)?;
+        let texts = match (answer.choices, answer.text) {
+            (None, Some(Texts::Several(texts))) => texts,
+            (None, Some(Texts::Bare(text))) => vec![text],
+            _ => return self.completion.decode_whole(body, emit),
+        };
+        let verdict = self.texts.get_or_insert_default();
+        for (choice, text) in (0..).zip(&texts) {
+            verdict.content |= !text.is_empty();
+            emit(StreamEvent::Chunk {
+                choice,
+                kind: MarkKind::Whole,
+                text,
+                tokens: None,
+            });
+        }
+        verdict.whole();
+        Ok(())
+    }
+
+    fn chunk_tokens(&self) -> TokenSource {
+        self.completion.chunk_tokens()
+    }
+
+    fn finish(&mut self, end: BodyEnd<'_>) -> Result<Finish, Failure> {
+        match &mut self.texts {
+            Some(verdict) => verdict.judge(end, "an answer"),
+            None => self.completion.finish(end),
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Texts that servers send either piece by piece or, every time, as a whole so far.
 
-/// Bytes at the end of a text that are kept, to see whether the next one continues it.
-const TAIL: usize = 32;
+/// Bytes at the beginning and at the end of a text that are kept, to see whether the next one
+/// continues it.
+const KEPT: usize = 32;
 
 /// What stands for bytes that are no character yet.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
@@ -10,19 +11,21 @@ const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 ///
 /// The stream does not say which, so its texts must. A text *continues* the one before if it
 /// begins with it, where `U+FFFD` at the end of the one before may have become something else.
-/// Empty texts say nothing.
+/// Empty texts say nothing, and neither does what follows on nothing but `U+FFFD`.
 ///
 /// - A text that does not continue the one before shows that they are pieces, for good.
-/// - A text that continues the one before and is longer is taken for a whole. Two of them in
-///   a row make it certain. That a second piece happens to begin with all of the first (` a`,
-///   ` and`) is rare; the next piece shows it, and only the repeated beginning is lost.
+/// - A text that continues the one before and is longer is taken for a whole; two of them settle
+///   it. That a piece happens to begin with all of the one before (` a`, ` and`, or `-`, `--`,
+///   `---`) is rare; a later piece shows it, and until then only what is repeated is lost.
 /// - A text that equals the one before is a repeated piece or a whole that has not grown; the
-///   caller's [`Hint`] decides until it is certain.
-/// - Once it is certain that they are wholes, a text that does not continue the one before was
-///   shortened by the server, which does so to take back a stop string: nothing is new.
+///   caller's [`Hint`] decides until it is settled.
+/// - Once it is settled that they are wholes, a text that does not continue the one before but
+///   begins as that did was shortened by the server, which does so to take back a stop string:
+///   nothing is new. One that begins otherwise still shows that they are pieces, unless
+///   [`Hint::Whole`] has said that they are not.
 ///
 /// It costs the same however long the texts have become: of the one before only its length and
-/// its last bytes are kept.
+/// its first and last bytes are kept.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
     shape: Shape,
@@ -46,7 +49,10 @@ enum Shape {
     Unknown,
     /// One text continued the one before.
     Likely,
+    /// Two did.
     Wholes,
+    /// The caller said that they are wholes.
+    Told,
     Pieces,
 }
 
@@ -57,8 +63,9 @@ struct Before {
     stable: usize,
     /// Its length in bytes.
     length: usize,
-    /// The last bytes up to `stable`.
-    tail: [u8; TAIL],
+    /// The first bytes, and the last ones up to `stable`.
+    head: [u8; KEPT],
+    tail: [u8; KEPT],
 }
 
 impl Pieces {
@@ -69,24 +76,27 @@ impl Pieces {
             return text;
         }
         if hint == Hint::Whole {
-            self.shape = Shape::Wholes;
+            self.shape = Shape::Told;
         }
         if self.before.length == 0 {
             self.before = Before::of(text);
             return text;
         }
         let new = match self.before.continued_by(text) {
-            None if self.shape == Shape::Wholes => "",
+            None if self.shape == Shape::Told => "",
+            None if self.shape == Shape::Wholes && self.before.begins_like(text) => "",
             None => {
                 self.shape = Shape::Pieces;
                 text
             }
-            Some("") if self.shape == Shape::Unknown && hint == Hint::Grown => text,
+            Some("") if hint == Hint::Grown && !self.shape.is_settled() => text,
             Some("") => "",
+            Some(new) if self.before.stable == 0 => new,
             Some(new) => {
                 self.shape = match self.shape {
                     Shape::Unknown => Shape::Likely,
-                    _ => Shape::Wholes,
+                    Shape::Likely => Shape::Wholes,
+                    settled => settled,
                 };
                 new
             }
@@ -96,22 +106,30 @@ impl Pieces {
     }
 }
 
+impl Shape {
+    fn is_settled(self) -> bool {
+        !matches!(self, Shape::Unknown | Shape::Likely)
+    }
+}
+
 impl Before {
     fn of(text: &str) -> Before {
         let stable = text.trim_end_matches(REPLACEMENT).len();
-        let mut tail = [0; TAIL];
-        let kept = stable.min(TAIL);
+        let (mut head, mut tail) = ([0; KEPT], [0; KEPT]);
+        let kept = stable.min(KEPT);
+        head[..kept].copy_from_slice(&text.as_bytes()[..kept]);
         tail[..kept].copy_from_slice(&text.as_bytes()[stable - kept..stable]);
         Before {
             stable,
             length: text.len(),
+            head,
             tail,
         }
     }
 
     /// What follows in `text` on this one; `None` if it does not continue it.
     fn continued_by<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let tail = &self.tail[..self.stable.min(TAIL)];
+        let tail = &self.tail[..self.stable.min(KEPT)];
         let (beginning, rest) = text.split_at_checked(self.stable)?;
         if !beginning.as_bytes().ends_with(tail) {
             return None;
@@ -121,6 +139,13 @@ impl Before {
             Some((same, new)) if same.chars().all(|c| c == REPLACEMENT) => Some(new),
             _ => Some(rest),
         }
+    }
+
+    /// Whether `text` begins like this one, as far as both go and the first bytes tell.
+    fn begins_like(&self, text: &str) -> bool {
+        let text = text.trim_end_matches(REPLACEMENT).as_bytes();
+        let both = text.len().min(self.stable).min(KEPT);
+        text[..both] == self.head[..both]
     }
 }
 
@@ -141,7 +166,9 @@ mod tests {
         let texts = ["", "a", "ab", "ab", "", "abc\u{e9}", "abc\u{e9} d"];
         let new = ["", "a", "b", "", "", "c\u{e9}", " d"];
         assert_eq!(read(&texts, Hint::Nothing), new);
-        // The equal text comes when it is not yet certain, but likely.
+        // The equal text comes when it is settled.
+        let texts = ["", "a", "ab", "abc\u{e9}", "", "abc\u{e9}", "abc\u{e9} d"];
+        let new = ["", "a", "b", "c\u{e9}", "", "", " d"];
         assert_eq!(read(&texts, Hint::Grown), new);
     }
 
@@ -166,6 +193,34 @@ mod tests {
     fn a_piece_that_begins_like_the_one_before_costs_its_beginning_once() {
         let texts = [" a", " and", " a", " and"];
         assert_eq!(read(&texts, Hint::Grown), [" a", "nd", " a", " and"]);
+        // Repeated, the hint decides.
+        let texts = [" a", " and", " and", " so"];
+        assert_eq!(read(&texts, Hint::Grown), [" a", "nd", " and", " so"]);
+        assert_eq!(read(&texts, Hint::Nothing), [" a", "nd", "", " so"]);
+    }
+
+    #[test]
+    fn pieces_that_look_like_wholes_do_not_cost_the_rest() {
+        for hint in [Hint::Grown, Hint::Nothing] {
+            let texts = ["-", "--", "---", "x", "-", "--"];
+            assert_eq!(read(&texts, hint), ["-", "-", "-", "x", "-", "--"]);
+            let long = "a line of more than thirty-two bytes";
+            let longer = format!("{long}, and {long}");
+            let texts = ["a", long, &longer, "x", "x"];
+            assert_eq!(read(&texts, hint)[3..], ["x", "x"]);
+        }
+    }
+
+    #[test]
+    fn what_follows_on_half_a_character_shows_nothing() {
+        for hint in [Hint::Grown, Hint::Nothing] {
+            let texts = ["\u{FFFD}", "x", "x=", "y", "x", "y"];
+            let new = ["\u{FFFD}", "x", "=", "y", "x", "y"];
+            assert_eq!(read(&texts, hint), new);
+        }
+        // Nor is anything of a whole lost.
+        let texts = ["\u{FFFD}", "\u{e9}", "\u{e9}a", "\u{e9}ab"];
+        assert_eq!(read(&texts, Hint::Grown), ["\u{FFFD}", "\u{e9}", "a", "b"]);
     }
 
     #[test]
@@ -186,6 +241,14 @@ mod tests {
     fn a_stop_string_taken_back_is_not_new() {
         let texts = ["ab", "ab S", "ab ST", "ab"];
         assert_eq!(read(&texts, Hint::Grown), ["ab", " S", "T", ""]);
+        let long = "a stop string may also come late, after much text";
+        let stopped = format!("{long} S");
+        let grown = ["a ", "a stop", &stopped, long, &stopped];
+        assert_eq!(read(&grown, Hint::Grown)[3..], ["", " S"]);
+        // The server may write what it has sent in another way, if not from the beginning.
+        let other = format!("{} whatever", &long[..KEPT]);
+        let revised = ["a ", "a stop", long, &other, &format!("{other}!")];
+        assert_eq!(read(&revised, Hint::Grown)[3..], ["", "!"]);
         assert_eq!(read(&["ab S", "ab"], Hint::Whole), ["ab S", ""]);
     }
 

@@ -219,8 +219,21 @@ fn whole_answers_are_read() {
         (decoded.source, decoded.outcome),
         (TokenSource::Usage, Ok(Finish::Unstated))
     );
-    let silence = r#"{"text":"","usage":{"type":"duration","seconds":1}}"#;
-    assert_eq!(answer(NAME, silence).outcome, Err(Failure::NoTokens));
+}
+
+#[test]
+fn nothing_said_is_an_answer_and_no_text_is_none() {
+    let usage = r#""usage":{"type":"duration","seconds":1}"#;
+    let said = |text: &str| answer(NAME, &format!("{{{text}{usage}}}")).outcome;
+    assert_eq!(said(r#""text":"","#), Ok(Finish::Unstated));
+    assert_eq!(said(""), Err(Failure::NoTokens));
+    assert_eq!(said(r#""text":null,"#), Err(Failure::NoTokens));
+    let ended = |text: &str| {
+        let body = format!(r#"data: {{"type":"transcript.text.done",{text}{usage}}}"#);
+        stream(NAME, &format!("{body}\n\n")).outcome
+    };
+    assert_eq!(ended(r#""text":"","#), Ok(Finish::Unstated));
+    assert_eq!(ended(""), Err(Failure::NoTokens));
 }
 
 #[test]

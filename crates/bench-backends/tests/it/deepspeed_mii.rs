@@ -1,5 +1,5 @@
 use bench_backends::{BackendError, Request, backend};
-use bench_types::{Failure, Finish, MarkKind, Prompt, Sampling};
+use bench_types::{Failure, Finish, MarkKind, Prompt, Sampling, TokenSource};
 use serde_json::{Value, json};
 
 use crate::encode::encoded;
@@ -50,6 +50,25 @@ fn answers_are_those_of_the_completions_route() {
     assert_eq!(decoded.seen.chunks, [(0, MarkKind::Whole, text, None)]);
     assert_eq!(decoded.seen.usages, [(Some(1), Some(4), None, false)]);
     assert_eq!(decoded.outcome, Ok(Finish::Length));
+    for (body, texts) in [
+        (r#"{"text":[" there"]}"#, &[" there"][..]),
+        (r#"{"text":" there"}"#, &[" there"]),
+        (
+            r#"{"text":[" there","a"],"choices":null}"#,
+            &[" there", "a"],
+        ),
+    ] {
+        let decoded = whole(decoder(), &[], body.as_bytes());
+        let chunk = |(choice, text): (u32, &&str)| (choice, MarkKind::Whole, (*text).into(), None);
+        let chunks: Vec<_> = (0..).zip(texts).map(chunk).collect();
+        assert_eq!(decoded.seen.chunks, chunks, "{body}");
+        assert_eq!(decoded.outcome, Ok(Finish::Unstated), "{body}");
+        assert_eq!(decoded.source, TokenSource::Unknown, "{body}");
+    }
+    let nothing = whole(decoder(), &[], br#"{"text":[]}"#).outcome;
+    assert_eq!(nothing, Err(Failure::NoTokens));
+    let odd = whole(decoder(), &[], br#"{"text":7}"#).outcome;
+    assert!(matches!(odd, Err(Failure::Protocol(_))), "{odd:?}");
     let error = whole(decoder(), &[], br#"{"detail":"no"}"#).outcome;
     assert_eq!(error, Err(Failure::Server("no".into())));
 }
