@@ -34,6 +34,18 @@ impl Backend for DeepSpeedMii {
     }
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
+        let known = [
+            "temperature",
+            "top-p",
+            "top-k",
+            "min-p",
+            "frequency-penalty",
+            "presence-penalty",
+            "repetition-penalty",
+            "ignore-eos",
+            "logprobs",
+        ];
+        request.refuse_unless(NAME, &known)?;
         request.refuse_lora(NAME)?;
         let Prompt::Text(text) = request.prompt else {
             return Err(BackendError::prompt(NAME, request.prompt));

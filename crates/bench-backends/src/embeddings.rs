@@ -89,8 +89,8 @@ impl Backend for Embeddings {
     }
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
-        // Nothing is generated, so there is no end of sequence to ignore.
-        request.refuse_unless(self.name, &["ignore-eos"])?;
+        // Nothing is generated, so there is no end of sequence to ignore and nothing to count.
+        request.refuse_unless(self.name, &["ignore-eos", "continuous-usage"])?;
         self.check_encoding(request)?;
         let size = match request.prompt {
             Prompt::Text(text) | Prompt::Chat(text) => text.len() + text.len() / 8,

@@ -29,7 +29,7 @@ impl Backend for OpenAiAudio {
     }
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
-        // All but log probabilities, which vLLM does not report here.
+        // All but log probabilities and the end of the sequence, for which vLLM has no fields here.
         let known = [
             "temperature",
             "top-p",
@@ -38,9 +38,10 @@ impl Backend for OpenAiAudio {
             "frequency-penalty",
             "presence-penalty",
             "repetition-penalty",
-            "ignore-eos",
+            "continuous-usage",
         ];
         request.refuse_unless(NAME, &known)?;
+        check_format(request)?;
         let Prompt::Audio(audio) = request.prompt else {
             return Err(BackendError::prompt(NAME, request.prompt));
         };
@@ -63,6 +64,26 @@ impl Backend for OpenAiAudio {
 
     fn decoder(&self) -> Box<dyn Decoder> {
         Box::new(AudioDecoder::default())
+    }
+}
+
+/// Refuses answers that are not JSON.
+fn check_format(request: &Request<'_>) -> Result<(), BackendError> {
+    let extra = request.extra_body;
+    match extra.and_then(|extra| extra.get("response_format")) {
+        // Null is no field.
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(format))
+            if matches!(&**format, "json" | "verbose_json" | "diarized_json") =>
+        {
+            Ok(())
+        }
+        Some(other) => Err(BackendError::Field {
+            backend: NAME,
+            field: "response_format",
+            value: other.to_string(),
+            cure: "ask for \"json\", \"verbose_json\" or \"diarized_json\"",
+        }),
     }
 }
 
@@ -90,7 +111,6 @@ impl<'a> Fields<'a> {
         self.add("frequency_penalty", sampling.frequency_penalty);
         self.add("presence_penalty", sampling.presence_penalty);
         self.add("repetition_penalty", sampling.repetition_penalty);
-        self.add("ignore_eos", request.ignore_eos.then_some(true));
         if request.stream {
             let continuous = request.continuous_usage;
             // Servers report continuous usage only if usage is asked for at all.

@@ -25,6 +25,7 @@ impl Request<'_> {
             ("repetition-penalty", sampling.repetition_penalty.is_some()),
             ("ignore-eos", self.ignore_eos),
             ("logprobs", self.logprobs.is_some()),
+            ("continuous-usage", self.continuous_usage),
         ];
         let unknown = given
             .iter()

@@ -14,8 +14,8 @@ const NAME: &str = "tgi";
 /// Text Generation Inference with its own routes, `/generate_stream` and `/generate`.
 ///
 /// An object `parameters` among the user's own fields does not replace the one that is sent:
-/// its fields do, one by one. The protocol has no way to go on past the end-of-sequence token,
-/// so [`Request::ignore_eos`] changes nothing: answers may be shorter than the limit.
+/// its fields do, one by one. The protocol has no way to go on past the end-of-sequence token:
+/// [`Request::ignore_eos`] is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tgi;
 
@@ -38,7 +38,6 @@ impl Backend for Tgi {
             "top-k",
             "frequency-penalty",
             "repetition-penalty",
-            "ignore-eos",
             "logprobs",
         ];
         request.refuse_unless(NAME, &known)?;

@@ -126,7 +126,6 @@ fn options_become_fields_of_the_form() {
     });
     request.max_output_tokens = 9;
     request.sampling = &sampling;
-    request.ignore_eos = true;
     request.extra_body = extra.as_object();
     let mut given = fields(&request);
     given.sort_unstable();
@@ -134,7 +133,6 @@ fn options_become_fields_of_the_form() {
         "max_completion_tokens=9",
         "temperature=0.5",
         "top_k=-1",
-        "ignore_eos=true",
         "language=en",
         "model=other",
         "seed=7",
@@ -161,6 +159,34 @@ fn only_recordings_are_sent() {
     request.logprobs = Some(1);
     let error = refused(&request).to_string();
     assert!(error.contains("leave out --logprobs"), "{error}");
+    request.logprobs = None;
+    request.ignore_eos = true;
+    let error = refused(&request).to_string();
+    assert!(error.contains("leave out --ignore-eos"), "{error}");
+}
+
+#[test]
+fn formats_that_are_not_json_are_refused() {
+    let prompt = recording("a.wav", b"x");
+    for (format, fits) in [
+        (json!("json"), true),
+        (json!("verbose_json"), true),
+        (json!("diarized_json"), true),
+        (json!("text"), false),
+        (json!("srt"), false),
+        (json!("vtt"), false),
+        (json!(7), false),
+    ] {
+        let extra = json!({"response_format": format});
+        let mut request = Request::new(&prompt, "m", 1);
+        request.extra_body = extra.as_object();
+        let result = backend(NAME).expect("registered").encode(&request);
+        let error = result.err().map(|error| error.to_string());
+        assert_eq!(error.is_none(), fits, "{format}: {error:?}");
+        let named =
+            error.is_none_or(|error| error.contains(&format!("`response_format` {format}")));
+        assert!(named, "{format}");
+    }
 }
 
 #[test]

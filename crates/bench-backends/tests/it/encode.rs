@@ -187,3 +187,26 @@ fn headers_and_path_are_set_and_can_be_replaced() {
         .expect_err("space");
     assert!(matches!(error, BackendError::Path { .. }), "{error}");
 }
+
+#[test]
+fn counts_in_every_chunk_are_asked_for_or_refused() {
+    let text = Prompt::Text("x".into());
+    let mut request = Request::new(&text, "m", 1);
+    request.continuous_usage = true;
+    for name in [
+        "tgi",
+        "trtllm",
+        "deepspeed-mii",
+        "openai-responses",
+        "anthropic",
+    ] {
+        let result = backend(name).expect("registered").encode(&request);
+        let error = result.expect_err(name).to_string();
+        assert!(error.contains("leave out --continuous-usage"), "{error}");
+    }
+    // The route of sglang has them without being asked, and vectors have none.
+    for name in ["openai", "openai-chat", "sglang", "openai-embeddings"] {
+        let result = backend(name).expect("registered").encode(&request);
+        assert!(result.is_ok(), "{name}: {result:?}");
+    }
+}

@@ -22,13 +22,15 @@ use bench_stream::{SseLimits, SseParser};
 use bench_types::{Failure, Finish, MarkKind, ServerTimings, TokenSource};
 use http::{HeaderName, HeaderValue};
 
+/// Prompt and completion tokens, cached tokens, and whether it was a report of its own.
+type UsageReport = (Option<u32>, Option<u32>, Option<u32>, bool);
+
 /// Everything a decoder said about a stream.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Seen {
     /// Choice, kind, text and tokens of every chunk.
     pub(crate) chunks: Vec<(u32, MarkKind, String, Option<u32>)>,
-    /// Prompt and completion tokens, cached tokens, and whether it was a report of its own.
-    pub(crate) usages: Vec<(Option<u32>, Option<u32>, Option<u32>, bool)>,
+    pub(crate) usages: Vec<UsageReport>,
     pub(crate) models: Vec<String>,
     pub(crate) timings: Vec<ServerTimings>,
     pub(crate) errors: Vec<String>,

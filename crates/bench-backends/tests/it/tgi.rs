@@ -41,8 +41,6 @@ fn parameters(sampling: &Sampling) -> Value {
 fn requests_have_the_documented_form() {
     let hello = Prompt::Text("Hello world".into());
     let mut request = Request::new(&hello, "ignored", 5);
-    // The protocol has no such thing.
-    request.ignore_eos = true;
     assert_eq!(encoded("tgi", &request), captured(STREAM));
     request.stream = false;
     assert_eq!(encoded("tgi", &request), captured("tgi-3/generate"));
@@ -105,6 +103,10 @@ fn what_the_protocol_cannot_express_is_refused() {
     request.sampling = &sampling;
     let error = tgi.encode(&request).expect_err("min_p");
     assert!(error.to_string().contains("--min-p"), "{error}");
+    let mut request = Request::new(&text, "m", 1);
+    request.ignore_eos = true;
+    let error = tgi.encode(&request).expect_err("ignore_eos");
+    assert!(error.to_string().contains("--ignore-eos"), "{error}");
 }
 
 #[test]
