@@ -120,6 +120,16 @@ impl Asker {
         }
     }
 
+    /// Whether a server is llama.cpp's, by the owner it gives its models: the Python bindings'
+    /// or its own.
+    pub(crate) async fn is_llama_cpp(&self, target: &Target) -> bool {
+        let Some(list) = self.json(target, "/v1/models").await else {
+            return false;
+        };
+        let owner = list["data"][0]["owned_by"].as_str();
+        owner.is_some_and(|owner| matches!(owner, "me" | "llamacpp"))
+    }
+
     /// What a server says about itself: its answers by the name of their route. Empty for a
     /// server that says nothing.
     pub(crate) async fn server_info(&self, target: &Target) -> Map<String, Value> {

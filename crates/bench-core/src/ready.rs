@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bench_backends::{Backend, OpenAiChat};
 use bench_http::Target;
 use bench_metrics::tokens::KeepText;
 use bench_stream::Clock;
@@ -51,6 +52,21 @@ impl RunBuilder {
             engine::record(&plan, clock, &stop, &mut (), Phase::ReadyCheck, None).await?;
         let ended = recording.records.pop().map(|record| record.outcome);
         Ok(ended.unwrap_or(Outcome::Failed(Failure::Cancelled)))
+    }
+
+    /// llama.cpp does not know the limit of tokens by the name that OpenAI gives it in chats,
+    /// and would go on to the end of its context: it is spoken to by its own backend. Says so.
+    pub(crate) async fn adapt(&mut self, targets: &[Target], asker: &Asker) -> Option<String> {
+        let (openai, own) = (&OpenAiChat::OPENAI, &OpenAiChat::LLAMA_CPP);
+        if self.backend.name() != openai.name() || !asker.is_llama_cpp(&targets[0]).await {
+            return None;
+        }
+        self.backend = own;
+        Some(format!(
+            "the server is llama.cpp, so that the limit of tokens was sent as max_tokens: the \
+             backend is `{}`",
+            own.name()
+        ))
     }
 
     /// Waits until every server has answered a request.

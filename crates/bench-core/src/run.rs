@@ -62,8 +62,11 @@ impl Run {
         }
         let clock = Clock::start();
         let asker = Asker::new(&run.request, &targets);
-        run.await_ready(&targets, clock, observer).await?;
         let mut warnings = std::mem::take(&mut run.describe.warnings);
+        warnings.extend(run.adapt(&targets, &asker).await);
+        run.await_ready(&targets, clock, observer).await?;
+        // Now it is there, if it was not before.
+        warnings.extend(run.adapt(&targets, &asker).await);
         warnings.extend(run.settle_models(&targets, &asker, clock).await?);
         let server_info = ask_servers(&targets, &asker).await;
         warnings.extend(run.warm_up(&targets, clock, observer).await?);

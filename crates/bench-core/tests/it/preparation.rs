@@ -5,8 +5,10 @@ use std::time::Duration;
 use bench_core::types::{Conversation, Prompt};
 use bench_core::{Run, RunError, StopHandle, backends::backend};
 use bench_sim::SimConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
-use super::{execute, prompts, quick, refusal, run, start};
+use super::{execute, prompts, quick, refusal, run, start, succeeded};
 
 pub(super) fn unused_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -99,4 +101,63 @@ async fn token_ids_reach_the_server_as_they_are() {
     let body = &recorded.last().expect("recorded").body;
     let body: serde_json::Value = serde_json::from_slice(body).expect("JSON");
     assert_eq!(body["prompt"], serde_json::json!([5, 6, 7, 8]));
+}
+
+#[tokio::test]
+async fn a_chat_with_llama_cpp_is_limited_by_the_name_it_knows() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (sender, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let server = tokio::spawn(async move {
+        while let Ok((mut peer, _)) = listener.accept().await {
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 8192];
+                let read = peer.read(&mut bytes).await.unwrap_or(0);
+                let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+                let (kind, body) = match text.split(' ').take(2).collect::<Vec<_>>()[..] {
+                    ["POST", _] => {
+                        let _ = sender.send(text.clone());
+                        let chunk =
+                            r#"{"choices":[{"delta":{"content":"x"},"finish_reason":"length"}]}"#;
+                        (
+                            "text/event-stream",
+                            format!("data: {chunk}\n\ndata: [DONE]\n\n"),
+                        )
+                    }
+                    ["GET", "/v1/models"] => (
+                        "application/json",
+                        r#"{"data":[{"id":"m","owned_by":"me"}]}"#.to_owned(),
+                    ),
+                    _ => ("text/plain", "what?".to_owned()),
+                };
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\
+                     connection: close\r\n\r\n"
+                );
+                // One that only looked whether somebody is there is gone.
+                let _ = peer.write_all((head + &body).as_bytes()).await;
+            });
+        }
+    });
+    let chat = backend("openai-chat").expect("there is one");
+    let builder = Run::builder(format!("http://{address}"), chat)
+        .model("m")
+        .conversations(prompts(1, 7));
+    let report = execute(builder).await;
+    server.abort();
+    assert!(
+        succeeded(&report.records[0]),
+        "{:?}",
+        report.records[0].outcome
+    );
+    assert_eq!(report.setup.backend, "llama.cpp-chat");
+    assert!(
+        report.warnings[0].contains("llama.cpp"),
+        "{:?}",
+        report.warnings
+    );
+    let request = asked.recv().await.expect("it was asked");
+    assert!(request.contains(r#""max_tokens":7"#), "{request}");
 }
