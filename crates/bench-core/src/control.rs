@@ -6,7 +6,7 @@ use std::time::Duration;
 use bench_http::Target;
 use http::{Method, StatusCode};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::RunError;
@@ -119,7 +119,7 @@ impl Profiling {
         let (running, over) = oneshot::channel();
         let profilers = Profilers { targets, asker };
         if profile.batch_threshold.is_none() {
-            profilers.all("/start_profile").await?;
+            profilers.start().await.map_err(RunError::of_several)?;
         }
         let task = tokio::spawn(profilers.follow(profile, in_flight, over));
         Ok(Profiling { running, task })
@@ -154,8 +154,8 @@ impl Profilers {
                 }
                 _ = &mut over => return vec![never_reached(threshold)],
             }
-            if let Err(error) = self.all("/start_profile").await {
-                return vec![error.to_string()];
+            if let Err(errors) = self.start().await {
+                return errors.iter().map(ToString::to_string).collect();
             }
         }
         match profile.duration {
@@ -163,34 +163,69 @@ impl Profilers {
             Some(limit) => drop(timeout(limit, over).await),
             None => drop(over.await),
         }
-        let stopped = self.all("/stop_profile").await;
-        stopped.err().iter().map(ToString::to_string).collect()
+        let (_, errors) = ask_all(self.targets, &self.asker, "/stop_profile").await;
+        errors.iter().map(ToString::to_string).collect()
     }
 
-    async fn all(&self, path: &str) -> Result<(), RunError> {
-        for target in &self.targets {
-            let asked = self.asker.ask(target, Method::POST, path, PROFILER_LIMIT);
-            let response = asked.await?;
-            if !response.status.is_success() {
-                return Err(RunError::Control {
-                    url: format!("{}{path}", target.url()),
-                    answer: self.asker.explain(&response),
-                    cure: match wants_key(response.status) {
-                        true => WRONG_KEY,
-                        false => {
-                            "the profiler has to be enabled where the server is started \
-                             (vLLM: --profiler-config)"
-                        }
-                    },
-                });
-            }
+    /// Starts all profilers or, if one of them cannot be started, none.
+    async fn start(&self) -> Result<(), Vec<RunError>> {
+        let targets = self.targets.clone();
+        let (started, mut errors) = ask_all(targets, &self.asker, "/start_profile").await;
+        if errors.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let (_, left_on) = ask_all(started, &self.asker, "/stop_profile").await;
+        errors.extend(left_on);
+        Err(errors)
     }
 }
 
+/// Asks the profilers of all `targets` at once: those that did what was asked, and what is wrong
+/// with the others.
+async fn ask_all(
+    targets: Vec<Target>,
+    asker: &Asker,
+    path: &'static str,
+) -> (Vec<Target>, Vec<RunError>) {
+    let mut asked = JoinSet::new();
+    for target in targets {
+        let asker = asker.clone();
+        asked.spawn(async move { ask_profiler(&target, &asker, path).await.map(|()| target) });
+    }
+    let (mut done, mut errors) = (Vec::new(), Vec::new());
+    for answer in asked.join_all().await {
+        match answer {
+            Ok(target) => done.push(target),
+            Err(error) => errors.push(error),
+        }
+    }
+    (done, errors)
+}
+
+async fn ask_profiler(target: &Target, asker: &Asker, path: &str) -> Result<(), RunError> {
+    let response = asker
+        .ask(target, Method::POST, path, PROFILER_LIMIT)
+        .await?;
+    if response.status.is_success() {
+        return Ok(());
+    }
+    Err(RunError::Control {
+        url: format!("{}{path}", target.url()),
+        answer: asker.explain(&response),
+        cure: match wants_key(response.status) {
+            true => WRONG_KEY,
+            false => {
+                "the profiler has to be enabled where the server is started \
+                 (vLLM: --profiler-config)"
+            }
+        },
+    })
+}
+
 fn never_reached(threshold: u64) -> String {
-    format!("the profiler was not started: there were never {threshold} requests under way")
+    format!(
+        "the profiler was not started: {threshold} requests were not seen to be under way at once"
+    )
 }
 
 /// Tells another task how many requests are under way.

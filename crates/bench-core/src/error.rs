@@ -18,7 +18,7 @@ pub enum RunError {
     #[error("the server cannot be reached: {0}{cure}", cure = waiting_helps(.0))]
     Unreachable(#[source] ConnectError),
     /// The server did not get ready in time.
-    #[error("the server at {url} was not ready after {seconds} s: {last}")]
+    #[error("the server at {url} was not ready after {seconds:.1} s: {last}")]
     NotReady {
         /// Where the server is.
         url: String,
@@ -26,6 +26,12 @@ pub enum RunError {
         seconds: f64,
         /// What the last attempt ended with.
         last: Failure,
+    },
+    /// The run was stopped while it waited for the server.
+    #[error("stopped while waiting for the server at {url} to be ready")]
+    Stopped {
+        /// Where the server is.
+        url: String,
     },
     /// The server was asked for its models and has no answer.
     #[error("the server does not say which models it serves ({reason}); name one with --model")]
@@ -43,6 +49,16 @@ pub enum RunError {
         /// What it lists.
         served: Vec<String>,
     },
+    /// A request for a model that the server does not list failed, and not for the model.
+    #[error("whether the server at {url} serves `{model}` could not be found out: {failure}")]
+    Untried {
+        /// Where the server is.
+        url: String,
+        /// What was asked for.
+        model: String,
+        /// What the request ended with.
+        failure: Failure,
+    },
     /// The server does not do what is asked of it beside the load.
     #[error("{url}: {answer}; {cure}")]
     Control {
@@ -53,6 +69,9 @@ pub enum RunError {
         /// What to do about it.
         cure: &'static str,
     },
+    /// Several servers do not do what is asked of them, or not all of it.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; also "))]
+    Several(Vec<RunError>),
     /// The backend cannot express the requests.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -91,6 +110,29 @@ fn waiting_helps(error: &ConnectError) -> &'static str {
 }
 
 impl RunError {
+    /// `errors` as one.
+    pub(crate) fn of_several(mut errors: Vec<RunError>) -> RunError {
+        match errors.len() {
+            1 => errors.remove(0),
+            _ => RunError::Several(errors),
+        }
+    }
+
+    /// Whether waiting for the server cannot help. A proxy may only be waiting for it too, and a
+    /// server that is starting may break off a handshake.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            RunError::Unreachable(ConnectError::Tls { source, .. }) => {
+                let broken_off = source.kind() == std::io::ErrorKind::UnexpectedEof;
+                source.raw_os_error().is_none() && !broken_off
+            }
+            RunError::Unreachable(ConnectError::NoHttp2 { .. }) => true,
+            // It wants another key.
+            RunError::Control { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Why a question to the server has no answer.
     pub(crate) fn asking(error: FetchError) -> RunError {
         match error {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bench_backends::Backend;
 use bench_http::{Response, Target, fetch};
+use bench_types::Prompt;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -40,13 +42,13 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    pub(crate) fn new(options: &RequestOptions, targets: &[Target]) -> Asker {
-        let mut headers: HeaderMap = options.headers.iter().cloned().collect();
-        if let Some(authorization) = &options.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
+    pub(crate) fn new(
+        options: &RequestOptions,
+        backend: &dyn Backend,
+        targets: &[Target],
+    ) -> Asker {
         Asker {
-            headers,
+            headers: headers(options, backend),
             secrets: Secrets::of(options, targets),
         }
     }
@@ -97,7 +99,10 @@ impl Asker {
             Ok(response) if response.status.is_success() => {
                 match serde_json::from_slice::<ModelList>(&response.body) {
                     Ok(list) => return Ok(list.data.into_iter().map(|model| model.id).collect()),
-                    Err(error) => format!("/v1/models does not answer with a list: {error}"),
+                    Err(error) => {
+                        let error = self.secrets.scrub(error.to_string());
+                        format!("/v1/models does not answer with a list: {error}")
+                    }
                 }
             }
             Ok(response) if wants_key(response.status) => {
@@ -167,6 +172,36 @@ impl Asker {
         let known = response.status.is_success();
         known.then(|| serde_json::from_slice(&response.body).ok())?
     }
+}
+
+/// The headers that the requests of the run have, those of the backend's own included: some
+/// servers take a key only as their protocol has it.
+fn headers(options: &RequestOptions, backend: &dyn Backend) -> HeaderMap {
+    let prompt = Prompt::Text("".into());
+    // A backend that has no such prompt is one without headers of its own.
+    let encoded = backend.encode(&backend_request(&prompt, options));
+    let mut headers = encoded.map_or_else(|_| HeaderMap::new(), |http| http.into_parts().0.headers);
+    // They tell about the body, and there is another one.
+    for name in [ACCEPT, CONTENT_TYPE, CONTENT_LENGTH] {
+        headers.remove(name);
+    }
+    let authorization = options.authorization.iter();
+    let authorization = authorization.map(|value| (&AUTHORIZATION, value));
+    let given = options.headers.iter().map(|(name, value)| (name, value));
+    for (name, value) in authorization.chain(given) {
+        headers.insert(name.clone(), value.clone());
+    }
+    headers
+}
+
+fn backend_request<'a>(
+    prompt: &'a Prompt,
+    options: &'a RequestOptions,
+) -> bench_backends::Request<'a> {
+    let mut request = bench_backends::Request::new(prompt, "", 1);
+    request.headers = &options.headers;
+    request.authorization = options.authorization.as_ref();
+    request
 }
 
 /// Whether the server wants a key, or another one.

@@ -14,7 +14,7 @@ use crate::builder::RunBuilder;
 use crate::engine;
 use crate::observer::{Observer, Phase};
 use crate::plan::Plan;
-use crate::probe::Asker;
+use crate::probe::{Asker, WRONG_KEY};
 
 /// Between two attempts to find the server ready.
 const READY_PAUSE: Duration = Duration::from_millis(500);
@@ -79,7 +79,8 @@ impl RunBuilder {
         if self.ready_timeout.is_zero() {
             return Ok(());
         }
-        let deadline = clock.now().saturating_add(self.ready_timeout.into());
+        let began = clock.now();
+        let deadline = began.saturating_add(self.ready_timeout.into());
         observer.phase(Phase::ReadyCheck);
         let models = self.models();
         for target in targets {
@@ -87,17 +88,28 @@ impl RunBuilder {
                 let last = match self.try_one(target, &models[0], clock).await {
                     Ok(Outcome::Completed(_)) => break,
                     Ok(Outcome::Failed(failure)) => failure,
+                    Err(error) if error.is_lasting() => return Err(error),
                     Err(RunError::Unreachable(error)) => error.into(),
                     Err(other) => return Err(other),
                 };
-                if clock.now() >= deadline || self.stop.is_stopped() {
+                let stopped = || RunError::Stopped {
+                    url: target.url().to_owned(),
+                };
+                if self.stop.is_stopped() {
+                    return Err(stopped());
+                }
+                let now = clock.now();
+                if now >= deadline || refuses_the_key(&last) {
                     return Err(RunError::NotReady {
                         url: target.url().to_owned(),
-                        seconds: self.ready_timeout.as_secs_f64(),
+                        seconds: now.since(began).as_secs_f64(),
                         last,
                     });
                 }
-                tokio::time::sleep(READY_PAUSE).await;
+                tokio::select! {
+                    () = tokio::time::sleep(READY_PAUSE) => {}
+                    () = self.stop.stopped() => return Err(stopped()),
+                }
             }
         }
         Ok(())
@@ -135,11 +147,7 @@ impl RunBuilder {
                         served.join(", ")
                     )),
                     Outcome::Failed(answer) => {
-                        return Err(RunError::UnknownModel {
-                            model,
-                            answer,
-                            served,
-                        });
+                        return Err(without_answer(target.url(), model, answer, served));
                     }
                 }
             }
@@ -171,6 +179,47 @@ impl RunBuilder {
     }
 }
 
+fn refuses_the_key(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Status {
+            code: 401 | 403,
+            ..
+        }
+    )
+}
+
+/// Why a request for a `model` that is not among those `served` failed.
+fn without_answer(url: &str, model: String, failure: Failure, served: Vec<String>) -> RunError {
+    let url = url.to_owned();
+    match failure {
+        Failure::Cancelled => RunError::Stopped { url },
+        refused if refuses_the_key(&refused) => RunError::Control {
+            url,
+            answer: refused.to_string(),
+            cure: WRONG_KEY,
+        },
+        Failure::Status { code: 429, .. } => RunError::Untried {
+            url,
+            model,
+            failure,
+        },
+        Failure::Status {
+            code: 400..=499, ..
+        }
+        | Failure::Server(_) => RunError::UnknownModel {
+            model,
+            answer: failure,
+            served,
+        },
+        failure => RunError::Untried {
+            url,
+            model,
+            failure,
+        },
+    }
+}
+
 /// The first of the models a server lists.
 pub(crate) fn first_model(listed: Result<Vec<String>, RunError>) -> Result<String, RunError> {
     listed?.into_iter().next().ok_or(RunError::NoModelList {
@@ -183,7 +232,42 @@ pub(crate) fn first_model(listed: Result<Vec<String>, RunError>) -> Result<Strin
 pub(crate) async fn discover(
     target: &Target,
     request: &crate::RequestOptions,
+    backend: &dyn Backend,
 ) -> Result<String, RunError> {
-    let asker = Asker::new(request, std::slice::from_ref(target));
+    let asker = Asker::new(request, backend, std::slice::from_ref(target));
     first_model(asker.list_models(target).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(failure: Failure) -> RunError {
+        without_answer("http://a", "m".to_owned(), failure, vec!["n".to_owned()])
+    }
+
+    fn status(code: u16) -> RunError {
+        let body = "no".to_owned();
+        told(Failure::Status { code, body })
+    }
+
+    #[test]
+    fn not_every_failure_says_that_a_model_is_not_there() {
+        for error in [
+            status(404),
+            status(400),
+            told(Failure::Server("no".to_owned())),
+        ] {
+            assert!(matches!(error, RunError::UnknownModel { .. }), "{error}");
+        }
+        for error in [status(503), status(429), told(Failure::NoTokens)] {
+            assert!(matches!(error, RunError::Untried { .. }), "{error}");
+        }
+        for error in [status(401), status(403)] {
+            assert!(matches!(error, RunError::Control { .. }), "{error}");
+            assert!(error.to_string().contains("--api-key"), "{error}");
+        }
+        let stopped = told(Failure::Cancelled);
+        assert!(matches!(stopped, RunError::Stopped { .. }), "{stopped}");
+    }
 }

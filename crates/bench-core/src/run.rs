@@ -61,7 +61,7 @@ impl Run {
             targets.push(Target::resolve(url, &run.transport).await?);
         }
         let clock = Clock::start();
-        let asker = Asker::new(&run.request, &targets);
+        let asker = Asker::new(&run.request, run.backend, &targets);
         let mut warnings = std::mem::take(&mut run.describe.warnings);
         warnings.extend(run.adapt(&targets, &asker).await);
         run.await_ready(&targets, clock, observer).await?;

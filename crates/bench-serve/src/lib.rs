@@ -11,7 +11,7 @@ use clap::Parser;
 /// rate or a concurrency of choice, times every token with the kernel's receive stamps, and
 /// reports TTFT, TPOT, ITL, throughput and goodput in the layout of `vllm bench serve`, with
 /// an audit of the client itself. Flags are those of `vllm bench serve` wherever both have the thing.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     name = "bench-serve",
     version,
@@ -45,6 +45,17 @@ pub struct Cli {
     pub simulated: SimConfig,
 }
 
+/// Without the API key.
+impl std::fmt::Debug for Cli {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cli")
+            .field("sim", &self.sim)
+            .field("options", &self.options)
+            .field("simulated", &self.simulated)
+            .finish_non_exhaustive()
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   bench-serve --sim
@@ -75,5 +86,21 @@ impl SimTokenizer for SharedTokenizer {
 
     fn decode(&self, ids: &[u32]) -> String {
         self.0.decode(ids).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_not_in_what_a_debugger_shows() {
+        let cli = Cli::parse_from(["bench-serve", "--api-key", "s3cret", "--model", "m"]);
+        assert_eq!(cli.api_key.as_deref(), Some("s3cret"));
+        let shown = format!("{cli:?}");
+        assert!(
+            shown.contains("options") && !shown.contains("s3cret"),
+            "{shown}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! See the library of this package for the command line.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stderr)]
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ const INTERRUPTED: i32 = 130;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .without_time()
         .with_target(false)
@@ -67,14 +68,27 @@ async fn run(cli: Cli) -> ExitCode {
             return fail(exit_code(&error), &error);
         }
     };
-    print!("{}", console(&report));
-    if let Some(saving) = saving {
-        match saving.save(&report) {
-            Ok(path) => eprintln!("Result written to {}", path.display()),
-            Err(error) => return fail(FAILED, &error),
-        }
+    // A reader that goes away must not cost the result.
+    let saved = saving.map(|saving| saving.save(&report)).transpose();
+    let printed = print(&mut io::stdout().lock(), &console(&report));
+    match saved {
+        Ok(Some(path)) => eprintln!("Result written to {}", path.display()),
+        Ok(None) => {}
+        Err(error) => return fail(FAILED, &error),
+    }
+    if let Err(error) = printed {
+        return fail(FAILED, &format!("the report cannot be printed: {error}"));
     }
     verdict(&report, cli.options.result.max_failure_rate)
+}
+
+/// Writes `text`. That nobody wants to read all of it, as with `| head`, is no error.
+fn print(out: &mut impl Write, text: &str) -> io::Result<()> {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 fn verdict(report: &Report, max_failure_rate: Option<f64>) -> ExitCode {
@@ -154,4 +168,24 @@ fn exit_code(error: &OptionsError) -> u8 {
 fn fail(code: u8, error: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_may_go_away() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        drop(reader);
+        print(&mut writer, "report").unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let mut full = std::fs::OpenOptions::new();
+        let mut full = full.write(true).open("/dev/full").unwrap();
+        assert!(print(&mut full, "report").is_err());
+    }
 }

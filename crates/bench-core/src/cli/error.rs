@@ -50,7 +50,9 @@ impl OptionsError {
     pub fn is_usage(&self) -> bool {
         match self {
             // A backend refuses what it cannot send, such as a parameter that it does not have.
-            OptionsError::Run(RunError::Target(_) | RunError::Backend(_)) => true,
+            OptionsError::Run(
+                RunError::Target(_) | RunError::Backend(_) | RunError::Unsendable { .. },
+            ) => true,
             OptionsError::Run(_) => false,
             OptionsError::Flag { .. }
             | OptionsError::Arrivals(_)

@@ -1,9 +1,10 @@
 //! From options to a run.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bench_backends::backend;
+use bench_backends::{Backend, backend};
 use bench_datasets::{Tokenizer, dataset_hash};
 use bench_http::{Target, reach};
 use bench_metrics::{
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// What a tool knows beside the options.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Surroundings {
     /// The API key, read by the tool; sent as a bearer token and stored nowhere.
     pub api_key: Option<String>,
@@ -37,6 +38,18 @@ pub struct Surroundings {
     pub stop: StopHandle,
     /// Name and version of the tool.
     pub tool: String,
+}
+
+/// Without the API key.
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings")
+            .field("proxy", &self.proxy)
+            .field("simulated", &self.simulated)
+            .field("stop", &self.stop)
+            .field("tool", &self.tool)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where the result of a run goes.
@@ -100,7 +113,8 @@ impl RunOptions {
         let mut ready_timeout = ready_timeout;
         if request.model.is_empty() {
             let began = Instant::now();
-            request.model = wait_for_model(&targets[0], &request, ready_timeout).await?;
+            request.model =
+                wait_for_model(&targets[0], &request, backend, ready_timeout, &around.stop).await?;
             // The answer was a sign of life; only what is left of the time is waited for more.
             ready_timeout = ready_timeout.saturating_sub(began.elapsed());
         } else if ready_timeout.is_zero() {
@@ -469,14 +483,27 @@ fn check_no_secrets(urls: &[String]) -> Result<(), OptionsError> {
 async fn wait_for_model(
     target: &Target,
     request: &RequestOptions,
+    backend: &dyn Backend,
     limit: Duration,
+    stop: &StopHandle,
 ) -> Result<String, OptionsError> {
     let deadline = tokio::time::Instant::now() + limit;
-    loop {
-        match discover(target, request).await {
-            Ok(model) => return Ok(model),
-            Err(error) if tokio::time::Instant::now() >= deadline => return Err(error.into()),
-            Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+    let asking = async {
+        loop {
+            match discover(target, request, backend).await {
+                Ok(model) => return Ok(model),
+                Err(error) if error.is_lasting() || tokio::time::Instant::now() >= deadline => {
+                    return Err(error);
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+            }
+        }
+    };
+    tokio::select! {
+        answer = asking => answer.map_err(OptionsError::from),
+        () = stop.stopped() => {
+            let url = target.url().to_owned();
+            Err(RunError::Stopped { url }.into())
         }
     }
 }
@@ -554,6 +581,20 @@ mod tests {
             ("x-url", &b"http://a:1"[..])
         );
         assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn the_key_is_not_in_what_a_debugger_shows() {
+        let around = Surroundings {
+            api_key: Some("s3cret".to_owned()),
+            tool: "a tool".to_owned(),
+            ..Surroundings::default()
+        };
+        let shown = format!("{around:?}");
+        assert!(
+            shown.contains("a tool") && !shown.contains("s3cret"),
+            "{shown}"
+        );
     }
 
     #[test]

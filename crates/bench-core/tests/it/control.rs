@@ -151,6 +151,47 @@ async fn a_server_without_a_profiler() {
     assert_eq!(server.stats().requests, 0, "nothing was measured");
 }
 
+/// Three servers, of which only the second has no profiler.
+fn partly_profiled() -> [SimHandle; 3] {
+    [true, false, true].map(|profiler| {
+        start(SimConfig {
+            profiler,
+            ..quick()
+        })
+    })
+}
+
+fn profiles(server: &SimHandle) -> (u64, u64) {
+    let stats = server.stats();
+    (stats.profiles_started, stats.profiles_stopped)
+}
+
+#[tokio::test]
+async fn no_profiler_is_left_on_where_another_cannot_be_started() {
+    let servers = partly_profiled();
+    let builder = run(&servers[0], prompts(3, 2))
+        .also_at(servers[1..].iter().map(SimHandle::url))
+        .control(profiling(Profile::default()));
+    let error = refusal(builder).await;
+    assert!(matches!(error, RunError::Control { .. }), "{error}");
+    assert!(error.to_string().contains(&servers[1].url()), "{error}");
+    let all = servers.each_ref().map(profiles);
+    assert_eq!(all, [(1, 1), (0, 0), (1, 1)]);
+}
+
+#[tokio::test]
+async fn all_profilers_that_cannot_be_started_are_named() {
+    let servers = [start(quick()), start(quick())];
+    let builder = run(&servers[0], prompts(3, 2))
+        .also_at([servers[1].url()])
+        .control(profiling(Profile::default()));
+    let text = refusal(builder).await.to_string();
+    let named = servers
+        .each_ref()
+        .map(|server| text.contains(&server.url()));
+    assert_eq!(named, [true; 2], "{text}");
+}
+
 /// Ends the run when `done` says so of the server.
 struct Until<'a> {
     server: &'a SimHandle,
@@ -211,10 +252,10 @@ async fn a_load_that_is_never_reached_is_reported() {
     assert_eq!(report.summary.requests.completed, 20);
     let warnings = &report.warnings;
     assert!(
-        warnings.len() == 1 && warnings[0].contains("never 5 requests"),
+        warnings.len() == 1 && warnings[0].contains("5 requests were not seen"),
         "{warnings:?}"
     );
-    assert!(bench_core::report::console(&report).contains("never 5 requests"));
+    assert!(bench_core::report::console(&report).contains("5 requests were not seen"));
     let stats = server.stats();
     assert_eq!((stats.profiles_started, stats.profiles_stopped), (0, 0));
 }

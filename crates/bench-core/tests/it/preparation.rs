@@ -57,6 +57,74 @@ async fn a_server_that_is_ready_late() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_refused_is_not_waited_for() {
+    let config = SimConfig {
+        api_key: Some("right".to_owned()),
+        ..quick()
+    };
+    let server = start(config);
+    let error = refusal(run(&server, prompts(3, 2)).ready_timeout(super::PATIENCE)).await;
+    assert!(matches!(error, RunError::NotReady { .. }), "{error}");
+    assert!(error.to_string().contains("401"), "{error}");
+    assert_eq!(server.stats().recorded.len(), 1);
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_waiting() {
+    let stop = StopHandle::new();
+    stop.stop();
+    let builder = Run::builder(unused_address(), backend("vllm").expect("there is one"))
+        .model("any")
+        .ready_timeout(super::PATIENCE)
+        .stop_handle(stop)
+        .conversations(prompts(2, 2));
+    let error = refusal(builder).await;
+    assert!(matches!(error, RunError::Stopped { .. }), "{error}");
+}
+
+/// Why a command line against a server at `url` makes no run, though it may wait for long.
+#[cfg(feature = "cli")]
+async fn unprepared(url: String, stop: StopHandle) -> bench_core::cli::OptionsError {
+    use bench_core::cli::{RunOptions, Surroundings};
+    let mut options = RunOptions::default();
+    options.server.base_url = vec![url];
+    options.server.ready_check_timeout_sec = 3600.0;
+    let around = Surroundings {
+        stop,
+        ..Surroundings::default()
+    };
+    let prepared = tokio::time::timeout(super::PATIENCE, options.prepare(around));
+    let prepared = prepared.await.expect("it ends");
+    prepared.map(|_| ()).expect_err("there is no model")
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn a_model_list_that_is_refused_is_not_waited_for() {
+    use bench_core::cli::OptionsError;
+    let config = SimConfig {
+        api_key: Some("right".to_owned()),
+        ..quick()
+    };
+    let server = start(config);
+    let error = unprepared(server.url(), StopHandle::new()).await;
+    let refused = matches!(&error, OptionsError::Run(RunError::Control { .. }));
+    assert!(refused, "{error}");
+    assert_eq!(server.stats().recorded.len(), 1);
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn a_stop_ends_the_waiting_for_a_model() {
+    use bench_core::cli::OptionsError;
+    let stop = StopHandle::new();
+    stop.stop();
+    let error = unprepared(unused_address(), stop).await;
+    let stopped = matches!(&error, OptionsError::Run(RunError::Stopped { .. }));
+    assert!(stopped, "{error}");
+}
+
+#[tokio::test]
 async fn a_model_that_the_server_does_not_have() {
     let server = start(quick());
     let text = refusal(run(&server, prompts(2, 2)).model("no-such-model"))

@@ -142,6 +142,22 @@ async fn a_key_in_a_header_of_its_own_is_kept_too() {
 }
 
 #[tokio::test]
+async fn a_model_list_is_asked_for_with_the_headers_of_the_protocol() {
+    let server = locked(Flavour::All);
+    let anthropic = backend("anthropic").expect("there is one");
+    let builder = Run::builder(server.url(), anthropic).conversations(prompts(2, 2));
+    let report = execute(with_key(builder, "", KEY)).await;
+    assert_eq!(report.summary.requests.completed, 2);
+    let recorded = server.stats().recorded;
+    let mut paths = recorded.iter().filter(|asked| asked.path == "/v1/models");
+    let headers = &paths.next().expect("it was asked").headers;
+    assert_eq!(headers.get("x-api-key").expect("a key"), KEY);
+    assert!(headers.contains_key("anthropic-version"));
+    assert_eq!(headers.get(AUTHORIZATION), Some(&bearer(KEY)));
+    assert!(!headers.contains_key("content-type"));
+}
+
+#[tokio::test]
 async fn errors_do_not_quote_the_key() {
     let server = locked(Flavour::All);
     let run = || run(&server, prompts(2, 2));
