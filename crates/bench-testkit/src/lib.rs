@@ -34,7 +34,10 @@ impl Capture {
     }
 
     fn parse(bytes: &[u8]) -> Option<Capture> {
-        let end = find(bytes, b"\r\n\r\n")?;
+        // Some were kept with line ends of their own.
+        let ends = [b"\r\n\r\n".as_slice(), b"\n\n"];
+        let found = ends.map(|blank| Some((find(bytes, blank)?, blank.len())));
+        let (end, blank) = found.into_iter().flatten().min()?;
         let head = std::str::from_utf8(&bytes[..end]).ok()?;
         let mut lines = head.lines();
         let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
@@ -45,7 +48,7 @@ impl Capture {
             })
             .collect::<Option<_>>()?;
         // A line of the capturing tool about a body that was cut is no part of it.
-        let mut body = &bytes[end + 4..];
+        let mut body = &bytes[end + blank..];
         let note = find(body, b"\ncurl rc ");
         body = &body[..note.map_or(body.len(), |place| place + 1)];
         Some(Capture {

@@ -1,5 +1,5 @@
 use bench_backends::{BackendError, BodyEnd, Request, backend};
-use bench_testkit::{Capture, captures, splits, wire_fixtures};
+use bench_testkit::{Capture, captures, splits};
 use bench_types::{Failure, Finish, MarkKind, Prompt, Sampling, ServerTimings, TokenSource};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -42,12 +42,9 @@ fn events(events: &[Value]) -> Decoded {
     stream(body(&events).as_bytes(), BodyEnd::Complete)
 }
 
-/// The body of the capture of an abort, which was shortened by hand and so lost its CRLF.
+/// The body of the capture of an abort.
 fn aborted() -> Vec<u8> {
-    let path = wire_fixtures().join("sglang-0.5.23/abort_midstream.response.txt");
-    let text = std::fs::read_to_string(path).expect("fixture");
-    let (_, body) = text.split_once("\n\n").expect("a body");
-    body.as_bytes().to_vec()
+    Capture::load("sglang-0.5.23/abort_midstream").body
 }
 
 /// The events of a capture as JSON, without the end marker.
