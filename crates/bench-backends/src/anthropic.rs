@@ -34,11 +34,7 @@ impl Backend for Anthropic {
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
         request.refuse_unless(NAME, &["temperature", "top-p", "top-k"])?;
-        let size = match request.prompt {
-            Prompt::Text(text) | Prompt::Chat(text) => text.len() + text.len() / 8,
-            _ => 0,
-        };
-        let mut body = Body::new(request.extra_body, size + 512);
+        let mut body = Body::of(request);
         body.field("model", request.model)?;
         body.field("max_tokens", &request.max_output_tokens)?;
         match request.prompt {

@@ -57,7 +57,7 @@ impl Backend for DeepSpeedMii {
         let mut request = *request;
         request.sampling = &sampling;
         request.stream = false;
-        let mut body = Body::new(request.extra_body, text.len() + text.len() / 8 + 512);
+        let mut body = Body::of(&request);
         body.field("model", request.model)?;
         body.field("prompt", &**text)?;
         body.field("max_tokens", &request.max_output_tokens)?;

@@ -92,13 +92,7 @@ impl Backend for Embeddings {
         // Nothing is generated, so there is no end of sequence to ignore and nothing to count.
         request.refuse_unless(self.name, &["ignore-eos", "continuous-usage"])?;
         self.check_encoding(request)?;
-        let size = match request.prompt {
-            Prompt::Text(text) | Prompt::Chat(text) => text.len() + text.len() / 8,
-            Prompt::TokenIds(ids) => ids.len() * 6,
-            Prompt::Batch(texts) => texts.iter().map(|text| text.len() + text.len() / 8).sum(),
-            _ => 0,
-        };
-        let mut body = Body::new(request.extra_body, size + 256);
+        let mut body = Body::of(request);
         body.field("model", request.model)?;
         match request.prompt {
             Prompt::Text(text) => body.field("input", &**text)?,

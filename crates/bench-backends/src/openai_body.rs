@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bench_types::Prompt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -18,8 +19,25 @@ pub(crate) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
+    /// The body of a request, with room for its prompt and the user's fields to come.
+    pub(crate) fn of(request: &Request<'a>) -> Body<'a> {
+        // What has to be escaped takes more room than it is long.
+        let escaped = |text: &str| text.len() + text.len() / 8;
+        let prompt = match request.prompt {
+            Prompt::Text(text) | Prompt::Chat(text) => escaped(text),
+            Prompt::TokenIds(ids) => ids.len() * 6,
+            Prompt::Batch(texts) => texts.iter().map(|text| escaped(text)).sum(),
+            Prompt::Rerank { query, documents } => {
+                let documents = documents.iter().map(|text| escaped(text));
+                escaped(query) + documents.sum::<usize>()
+            }
+            Prompt::Audio(_) => 0,
+        };
+        Body::new(request.extra_body, prompt + 512)
+    }
+
     /// An object with the user's fields to come; `size` is a guess of its length in bytes.
-    pub(crate) fn new(extra: Option<&'a Map<String, Value>>, size: usize) -> Body<'a> {
+    fn new(extra: Option<&'a Map<String, Value>>, size: usize) -> Body<'a> {
         let mut bytes = Vec::with_capacity(size);
         bytes.push(b'{');
         Body {

@@ -71,11 +71,7 @@ impl Backend for OpenAiChat {
     }
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
-        let size = match request.prompt {
-            Prompt::Text(text) | Prompt::Chat(text) => text.len() + text.len() / 8,
-            _ => 0,
-        };
-        let mut body = Body::new(request.extra_body, size + 512);
+        let mut body = Body::of(request);
         body.field("model", request.model)?;
         match request.prompt {
             Prompt::Text(content) => {

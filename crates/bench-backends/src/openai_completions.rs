@@ -53,13 +53,7 @@ impl Backend for OpenAiCompletions {
     }
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
-        let size = match request.prompt {
-            Prompt::Text(text) => text.len() + text.len() / 8,
-            Prompt::TokenIds(ids) => ids.len() * 6,
-            Prompt::Batch(texts) => texts.iter().map(|text| text.len() + text.len() / 8).sum(),
-            _ => 0,
-        };
-        let mut body = Body::new(request.extra_body, size + 512);
+        let mut body = Body::of(request);
         body.field("model", request.model)?;
         match request.prompt {
             Prompt::Text(text) => body.field("prompt", &**text)?,

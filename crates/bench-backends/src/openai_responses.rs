@@ -39,11 +39,7 @@ impl Backend for OpenAiResponses {
             "logprobs",
         ];
         request.refuse_unless(NAME, &known)?;
-        let size = match request.prompt {
-            Prompt::Text(text) | Prompt::Chat(text) => text.len() + text.len() / 8,
-            _ => 0,
-        };
-        let mut body = Body::new(request.extra_body, size + 512);
+        let mut body = Body::of(request);
         body.field("model", request.model)?;
         match request.prompt {
             Prompt::Text(text) => body.field("input", &**text)?,
@@ -51,14 +47,7 @@ impl Backend for OpenAiResponses {
             other => return Err(BackendError::prompt(NAME, other)),
         }
         body.field("max_output_tokens", &request.max_output_tokens)?;
-        let sampling = request.sampling;
-        body.optional("temperature", sampling.temperature)?;
-        body.optional("top_p", sampling.top_p)?;
-        body.optional("top_k", sampling.top_k)?;
-        body.optional("frequency_penalty", sampling.frequency_penalty)?;
-        body.optional("presence_penalty", sampling.presence_penalty)?;
-        body.optional("repetition_penalty", sampling.repetition_penalty)?;
-        body.optional("ignore_eos", request.ignore_eos.then_some(true))?;
+        body.sampling(request)?;
         if let Some(candidates) = request.logprobs {
             body.field("top_logprobs", &candidates)?;
             body.raw("include", r#"["message.output_text.logprobs"]"#);

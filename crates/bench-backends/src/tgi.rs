@@ -44,7 +44,7 @@ impl Backend for Tgi {
         let Prompt::Text(text) = request.prompt else {
             return Err(BackendError::prompt(NAME, request.prompt));
         };
-        let mut body = Body::new(request.extra_body, text.len() + text.len() / 8 + 512);
+        let mut body = Body::of(request);
         body.field("inputs", &**text)?;
         body.object("parameters", |parameters| fill(parameters, request))?;
         request.post(self.default_path(request.stream), body.finish()?)

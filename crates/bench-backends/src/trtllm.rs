@@ -54,7 +54,7 @@ impl Backend for TrtLlm {
         };
         let sampling = request.sampling;
         let limit = request.max_output_tokens;
-        let mut body = Body::new(request.extra_body, text.len() + text.len() / 8 + 512);
+        let mut body = Body::of(request);
         body.field("text_input", &**text)?;
         body.field("max_tokens", &limit)?;
         body.field("stream", &request.stream)?;

@@ -38,8 +38,7 @@ impl Backend for VllmRerank {
         let Prompt::Rerank { query, documents } = request.prompt else {
             return Err(BackendError::prompt(NAME, request.prompt));
         };
-        let length: usize = documents.iter().map(|text| text.len()).sum();
-        let mut body = Body::new(request.extra_body, length + length / 8 + 512);
+        let mut body = Body::of(request);
         body.field("model", request.model)?;
         body.field("query", &**query)?;
         body.texts("documents", documents)?;
