@@ -65,8 +65,10 @@ impl Run {
         let mut warnings = std::mem::take(&mut run.describe.warnings);
         warnings.extend(run.adapt(&targets, &asker).await);
         run.await_ready(&targets, clock, observer).await?;
-        // Now it is there, if it was not before.
-        warnings.extend(run.adapt(&targets, &asker).await);
+        if !run.ready_timeout.is_zero() {
+            // Now it is there, if it was not before.
+            warnings.extend(run.adapt(&targets, &asker).await);
+        }
         warnings.extend(run.settle_models(&targets, &asker, clock).await?);
         let server_info = ask_servers(&targets, &asker).await;
         warnings.extend(run.warm_up(&targets, clock, observer).await?);
