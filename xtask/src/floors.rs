@@ -41,7 +41,16 @@ const TABLE: &[Row] = &[
             "bench-report",
         ],
     ),
-    row(5, "bench-serve", &["bench-core", "bench-sim"]),
+    row(
+        4,
+        "bench-charts",
+        &["bench-types", "bench-metrics", "bench-report"],
+    ),
+    row(
+        6,
+        "bench-serve",
+        &["bench-core", "bench-sim", "bench-charts"],
+    ),
     row(
         5,
         "bench-aggregate",
@@ -52,8 +61,23 @@ const TABLE: &[Row] = &[
             "bench-datasets",
         ],
     ),
+    row(
+        6,
+        "bench-plot",
+        &[
+            "bench-types",
+            "bench-metrics",
+            "bench-report",
+            "bench-charts",
+            "bench-aggregate",
+        ],
+    ),
     row(1, "bench-testkit", &[]),
-    row(6, "xtask", &["bench-serve", "bench-aggregate", "bench-sim"]),
+    row(
+        7,
+        "xtask",
+        &["bench-serve", "bench-aggregate", "bench-plot", "bench-sim"],
+    ),
 ];
 
 /// What the tests of every crate may use as well.
