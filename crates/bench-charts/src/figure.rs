@@ -79,6 +79,8 @@ pub enum Marks {
     Steps(Vec<Point>),
     /// Points by themselves.
     Points(Vec<Point>),
+    /// Words beside places: the labels of the points, and nothing else of them.
+    Words(Vec<Point>),
     /// Upright bars from 0.
     Bars(Vec<Bar>),
     /// The uncertainty of points.
