@@ -1,10 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod caption;
 mod figure;
 pub mod figures;
+mod no_chart;
 mod palette;
 
+pub use caption::Caption;
 pub use figure::{
     Axis, Bar, Datum, ErrorBar, Figure, Heat, Layer, Marks, Panel, Point, Scale, Span,
 };
+pub use no_chart::NoChart;
 pub use palette::{Ink, Rgb, Theme};

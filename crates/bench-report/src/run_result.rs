@@ -163,6 +163,21 @@ impl RunResult {
     }
 }
 
+/// What a message calls the run: its file, and which run of it.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.as_os_str().is_empty() {
+            f.write_str("this run")?;
+        } else {
+            write!(f, "{}", self.path.display())?;
+        }
+        match self.entry {
+            Some(entry) => write!(f, " (run {entry})"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The name its users know it by.
 impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,5 +192,20 @@ impl fmt::Display for Tool {
             Tool::RequestMetrics => "per-request metrics",
             Tool::AggregateCsv => "aggregate CSV",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_named_by_its_place() {
+        let mut origin = Origin::default();
+        assert_eq!(origin.to_string(), "this run");
+        origin.path = PathBuf::from("results/a.jsonl");
+        assert_eq!(origin.to_string(), "results/a.jsonl");
+        origin.entry = Some(3);
+        assert_eq!(origin.to_string(), "results/a.jsonl (run 3)");
     }
 }
