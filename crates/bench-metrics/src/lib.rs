@@ -3,17 +3,20 @@
 mod audit;
 mod distribution;
 mod error;
+mod knee;
 mod measurable;
 mod metric;
 mod peak;
 mod reader;
 mod slo;
+pub mod stats;
 mod summary;
 pub mod tokens;
 
 pub use audit::{LimitReason, SelfAudit, WorkerAudit};
 pub use distribution::{Distribution, Percentile, parse_percentiles};
 pub use error::MetricsError;
+pub use knee::knee;
 pub use measurable::{check_measurable, comes_whole, default_metrics, measurable};
 pub use metric::{
     Convention, METRICS, Metric, Unit, choice_gaps, e2el, parse_metrics, queue_time, ttft,
