@@ -1,2 +1,19 @@
 //! What each chart shows: one file per chart, each a pure function from results to a
 //! [`Figure`](crate::Figure).
+
+mod cdf;
+mod curve;
+mod dimension;
+mod latency;
+#[cfg(test)]
+mod make;
+mod pareto;
+mod samples;
+mod series;
+mod sweep;
+mod throughput;
+
+pub use latency::latency;
+pub use pareto::{Tradeoff, TradeoffNotes, pareto};
+pub use sweep::sweep;
+pub use throughput::throughput;

@@ -1,0 +1,249 @@
+use bench_metrics::knee;
+use bench_report::{RunResult, Statistic};
+
+use super::curve::{Curve, amounts, times};
+use super::latency::{METRICS, label_of, statistics, tail};
+use super::series::{Arranged, Series, arrange};
+use crate::{Axis, Caption, Figure, Ink, Layer, Marks, NoChart, Panel, Point};
+
+const ID: &str = "sweep";
+
+/// A sweep of loads: output throughput over load with the knee, from which on more load brings
+/// little more throughput, and latency over throughput, each point with its load.
+pub fn sweep(runs: &[RunResult]) -> Result<Figure, NoChart> {
+    let arranged = arrange(ID, runs)?;
+    let sweeps: Vec<Sweep<'_, '_>> = arranged.series.iter().map(Sweep::of).collect();
+    if sweeps.iter().all(|sweep| sweep.output.means.len() < 2) {
+        return Err(NoChart::LackingInAll {
+            chart: ID,
+            runs: runs.len(),
+            what: "an output throughput at a load that another has at another".to_owned(),
+            cure: "give the results of at least two loads, as `bench-serve sweep` makes them"
+                .to_owned(),
+        });
+    }
+    let mut panels = vec![over_load(&arranged, &sweeps)];
+    panels.extend(METRICS.into_iter().filter_map(|metric| {
+        let statistic = spokesman(&arranged, metric)?;
+        over_throughput(&sweeps, metric, statistic)
+    }));
+    let refs: Vec<&RunResult> = runs.iter().collect();
+    let mut figure = Caption::of(&refs).figure(ID, "Throughput against latency", panels);
+    figure.columns = 2;
+    figure.footer.extend(arranged.notes.iter().cloned());
+    figure
+        .footer
+        .extend(sweeps.iter().map(|sweep| sweep.verdict(&arranged.axis)));
+    Ok(figure)
+}
+
+/// The output throughput of a series over its loads.
+struct Sweep<'s, 'a> {
+    series: &'s Series<'a>,
+    output: Curve,
+    /// Which of the means is the knee.
+    knee: Option<usize>,
+}
+
+impl<'s, 'a> Sweep<'s, 'a> {
+    fn of(series: &'s Series<'a>) -> Sweep<'s, 'a> {
+        let output = Curve::of(series, &|run| run.output_throughput);
+        let points = output.means.iter().filter_map(|mean| {
+            let place = series.place(mean.x)?;
+            Some((place.load, mean.y))
+        });
+        let points: Vec<(f64, f64)> = points.collect();
+        Sweep {
+            series,
+            knee: knee(&points),
+            output,
+        }
+    }
+
+    /// What the sweep shows, in words.
+    fn verdict(&self, axis: &Axis) -> String {
+        let of = match &self.series.name {
+            Some(name) => format!(" of {name}"),
+            None => String::new(),
+        };
+        match self.knee.and_then(|index| self.output.means.get(index)) {
+            Some(mean) => format!(
+                "Knee{of} (Kneedle): {:.0} tok/s at {}",
+                mean.y,
+                load_words(mean)
+            ),
+            None => format!(
+                "No knee{of}: throughput does not level off within the {} of the sweep",
+                axis.name.to_lowercase()
+            ),
+        }
+    }
+
+    /// The knee as a place on axes of choice.
+    fn mark(&self, at: impl Fn(&Point) -> Option<Point>) -> Option<Layer> {
+        let mean = self.output.means.get(self.knee?)?;
+        let mut layer = Layer::new(
+            Some("knee".to_owned()),
+            Ink::Bad,
+            Marks::Points(vec![at(mean)?]),
+        );
+        layer.tags.clone_from(&self.series.tags);
+        Some(layer)
+    }
+}
+
+/// The words that a mean of a curve carries.
+fn load_words(mean: &Point) -> &str {
+    mean.label.as_deref().unwrap_or_default()
+}
+
+/// The statistic that speaks for a metric: the 99th percentile, else what there is.
+fn spokesman(arranged: &Arranged<'_>, metric: &str) -> Option<Statistic> {
+    let known = statistics(arranged, metric);
+    tail(&known).or_else(|| known.last().copied())
+}
+
+fn over_load(arranged: &Arranged<'_>, sweeps: &[Sweep<'_, '_>]) -> Panel {
+    let mut layers = Vec::new();
+    for Sweep { series, output, .. } in sweeps {
+        let curve = output.clone();
+        layers.extend(curve.layers(series.name.clone(), series.ink, &series.tags));
+    }
+    layers.extend(once_named(
+        sweeps
+            .iter()
+            .filter_map(|sweep| sweep.mark(|mean| Some(mean.clone()))),
+    ));
+    Panel {
+        title: None,
+        x: arranged.axis.clone(),
+        y: amounts("Output throughput", "tok/s", &layers),
+        layers,
+    }
+}
+
+/// Several layers of one name need one entry in the legend.
+fn once_named(layers: impl Iterator<Item = Layer>) -> impl Iterator<Item = Layer> {
+    layers.enumerate().map(|(index, mut layer)| {
+        if index > 0 {
+            layer.name = None;
+        }
+        layer
+    })
+}
+
+/// `None` if no load has both.
+fn over_throughput(sweeps: &[Sweep<'_, '_>], metric: &str, statistic: Statistic) -> Option<Panel> {
+    let mut layers = Vec::new();
+    let mut knees = Vec::new();
+    for sweep in sweeps {
+        let latency = Curve::of(sweep.series, &|run| run.statistic(metric, statistic));
+        // The place of a load in the plane of throughput and latency.
+        let at = |output: &Point| {
+            let same = latency.means.iter().find(|mean| mean.x == output.x)?;
+            Some(Point {
+                x: output.y,
+                y: same.y,
+                label: sweep
+                    .series
+                    .place(output.x)
+                    .map(|place| place.words.clone()),
+            })
+        };
+        let points: Vec<Point> = sweep.output.means.iter().filter_map(at).collect();
+        knees.extend(sweep.mark(at));
+        layers.extend(trail(sweep.series, points));
+    }
+    if layers.is_empty() {
+        return None;
+    }
+    layers.extend(once_named(knees.into_iter()));
+    let name = format!("{statistic} {}", label_of(metric));
+    let y = times(&name, "ms", &layers);
+    Some(Panel {
+        title: None,
+        x: Axis::linear("Output throughput", Some("tok/s")),
+        y,
+        layers,
+    })
+}
+
+/// Points in the order of their loads, with a line through them and their loads beside them.
+fn trail(series: &Series<'_>, points: Vec<Point>) -> Vec<Layer> {
+    if points.is_empty() {
+        return Vec::new();
+    }
+    let marks = [
+        Marks::Line(points.clone()),
+        Marks::Points(points.clone()),
+        Marks::Words(points),
+    ];
+    let layers = marks.into_iter().enumerate().map(|(index, marks)| Layer {
+        name: series.name.clone().filter(|_| index == 0),
+        ink: series.ink,
+        tags: series.tags.clone(),
+        marks,
+    });
+    layers.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::make::run;
+    use super::*;
+
+    /// Throughput rises evenly up to 8 and hardly any more after that.
+    fn saturating(loads: &[u64]) -> Vec<RunResult> {
+        let of = |&load: &u64| RunResult {
+            output_throughput: Some(100.0 * load.min(8) as f64 + load as f64),
+            ..run(load)
+        };
+        loads.iter().map(of).collect()
+    }
+
+    fn knees(panel: &Panel) -> Vec<(f64, f64)> {
+        let knee = |layer: &&Layer| layer.ink == Ink::Bad;
+        let layer = panel.layers.iter().find(knee);
+        match layer.map(|layer| &layer.marks) {
+            Some(Marks::Points(points)) => points.iter().map(|one| (one.x, one.y)).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_knee_is_marked_in_every_panel() {
+        let figure = sweep(&saturating(&[1, 2, 4, 8, 16, 32])).unwrap();
+        assert_eq!(figure.panels.len(), 3);
+        assert_eq!(knees(&figure.panels[0]), [(8.0, 808.0)]);
+        // p99 TTFT of concurrency 8 is 3 (20 + 3 * 8).
+        assert_eq!(knees(&figure.panels[1]), [(808.0, 132.0)]);
+        let knee = "Knee (Kneedle): 808 tok/s at concurrency 8".to_owned();
+        assert!(figure.footer.contains(&knee), "{:?}", figure.footer);
+    }
+
+    #[test]
+    fn points_stand_beside_their_loads() {
+        let figure = sweep(&saturating(&[1, 16])).unwrap();
+        let panel = &figure.panels[1];
+        assert_eq!(panel.y.label(), "p99 TTFT (ms)");
+        let words = panel.layers.iter().find_map(|layer| match &layer.marks {
+            Marks::Words(points) => Some(points.clone()),
+            _ => None,
+        });
+        let words: Vec<Option<String>> = words.unwrap().into_iter().map(|one| one.label).collect();
+        assert_eq!(
+            words,
+            [
+                Some("concurrency 1".to_owned()),
+                Some("concurrency 16".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rising_curve_has_no_knee_and_one_load_is_no_sweep() {
+        let figure = sweep(&saturating(&[1, 2, 4])).unwrap();
+        assert!(figure.footer.iter().any(|line| line.starts_with("No knee")));
+        assert!(sweep(&saturating(&[1])).is_err());
+    }
+}
