@@ -2,7 +2,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{Report, ReportError, VllmResult, record_log};
+use crate::{Report, ReportError, RequestsExport, RequestsFormat, VllmResult, record_log};
 
 /// Where a result goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +65,23 @@ impl Destination {
         if self.append {
             self.add_line(&result)
         } else {
-            self.new_file(&result)
+            self.new_file(|file, path| encode(&result, file, path))
         }
+    }
+
+    /// Writes the per-request metrics of a run and returns the path they have.
+    ///
+    /// The file appears whole or not at all, and costs no other, as in [`Destination::write`].
+    pub fn write_requests(
+        &self,
+        requests: &RequestsExport<'_>,
+        format: RequestsFormat,
+    ) -> Result<PathBuf, ReportError> {
+        self.new_file(|file, path| {
+            let mut out = BufWriter::with_capacity(1 << 16, file);
+            let written = requests.write(format, &mut out);
+            written.and_then(|()| out.flush()).map_err(failure(path))
+        })
     }
 
     fn add_line(&self, result: &VllmResult<'_>) -> Result<PathBuf, ReportError> {
@@ -81,12 +96,15 @@ impl Destination {
         Ok(path)
     }
 
-    fn new_file(&self, result: &VllmResult<'_>) -> Result<PathBuf, ReportError> {
+    fn new_file(
+        &self,
+        write: impl FnOnce(&File, &Path) -> Result<(), ReportError>,
+    ) -> Result<PathBuf, ReportError> {
         let path = self.path();
         let draft = temporary(&path);
         let written = File::create(&draft)
             .map_err(failure(&draft))
-            .and_then(|file| encode(result, &file, &draft))
+            .and_then(|file| write(&file, &draft))
             .and_then(|()| self.publish(&draft, path));
         if written.is_err() {
             // The error that counts is the first.
@@ -114,10 +132,13 @@ pub fn free_name(path: PathBuf) -> PathBuf {
         return path;
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let dot = match name.strip_suffix(record_log::EXTENSION) {
-        Some(stem) => stem.rfind('.'),
-        None => name.rfind('.'),
-    };
+    let endings = [
+        record_log::EXTENSION,
+        RequestsFormat::Json.extension(),
+        RequestsFormat::Csv.extension(),
+    ];
+    let double = endings.iter().find_map(|ending| name.strip_suffix(ending));
+    let dot = double.unwrap_or(&name).rfind('.');
     let (stem, ending) = name.split_at(dot.unwrap_or(name.len()));
     let numbered = |n: u64| path.with_file_name(format!("{stem}-{n}{ending}"));
     let free = (2..).map(numbered).find(|path| !path.exists());

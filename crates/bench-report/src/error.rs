@@ -141,6 +141,12 @@ pub enum ReportError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Per-request metrics are wanted in a form that they are not written in.
+    #[error("'{text}' is no format of per-request metrics; choose json or csv")]
+    RequestsFormat {
+        /// What was asked for.
+        text: String,
+    },
     /// A metadata key has a meaning of its own in the result.
     #[error(
         "the metadata key '{key}' is a key of the result itself; \

@@ -9,6 +9,7 @@ mod error;
 mod flat;
 pub mod record_log;
 mod report;
+mod requests_file;
 mod run_result;
 mod sections;
 mod setup_json;
@@ -22,6 +23,10 @@ pub use console::{console, serving_block};
 pub use destination::{Destination, free_name};
 pub use error::ReportError;
 pub use report::{RampUp, RateChange, Report, SCHEMA_VERSION, Setup, date_stamp};
+pub use requests_file::{
+    ClientMetrics, Content, DetailedData, RequestEntry, RequestParams, RequestsExport,
+    RequestsFile, RequestsFormat, RequestsMetadata, ServerMetrics, TokenCounts,
+};
 pub use run_result::{Condition, Origin, RequestSample, RunResult, ServerTimes, Tool};
 pub use sections::{Account, Banner, ConventionRow, PartTable, Section, serving_sections};
 pub use statistic::{MetricStats, Statistic};

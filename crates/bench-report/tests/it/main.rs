@@ -5,4 +5,5 @@ mod destination;
 mod kinds;
 mod make;
 mod record_log;
+mod requests_file;
 mod vllm_json;
