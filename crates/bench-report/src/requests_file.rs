@@ -263,14 +263,20 @@ impl RequestsExport<'_> {
             error_message: failure.map(|failure| Cow::Owned(failure.to_string())),
             timestamp,
             send_time_iso: timestamp.and_then(iso).map(Cow::Owned),
-            client_metrics: whole.then(|| client_metrics(record)).unwrap_or_default(),
+            client_metrics: if whole {
+                client_metrics(record)
+            } else {
+                ClientMetrics::default()
+            },
             server_metrics: server_metrics(record),
             tokens: self.tokens(record),
             request_params: self.params(record),
             content: content(record),
-            detailed_data: (whole && streams)
-                .then(|| detailed_data(record))
-                .unwrap_or_default(),
+            detailed_data: if whole && streams {
+                detailed_data(record)
+            } else {
+                DetailedData::default()
+            },
         }
     }
 
