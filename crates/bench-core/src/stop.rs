@@ -18,12 +18,21 @@ pub struct StopHandle(Arc<Inner>);
 struct Inner {
     state: AtomicU8,
     changed: Notify,
+    parent: Option<StopHandle>,
 }
 
 impl StopHandle {
     /// A handle that has not been used.
     pub fn new() -> StopHandle {
         StopHandle::default()
+    }
+
+    /// A handle that is stopped with this one, and can be stopped alone: for one run of several.
+    pub fn child(&self) -> StopHandle {
+        StopHandle(Arc::new(Inner {
+            parent: Some(self.clone()),
+            ..Inner::default()
+        }))
     }
 
     /// Stops sending; requests under way may finish within the grace period.
@@ -55,7 +64,9 @@ impl StopHandle {
     }
 
     fn state(&self) -> u8 {
-        self.0.state.load(Ordering::Acquire)
+        let own = self.0.state.load(Ordering::Acquire);
+        let above = self.0.parent.as_ref().map_or(RUNNING, StopHandle::state);
+        own.max(above)
     }
 
     fn raise(&self, state: u8) {
@@ -72,7 +83,13 @@ impl StopHandle {
             if self.state() >= state {
                 return;
             }
-            changed.await;
+            match &self.0.parent {
+                None => changed.await,
+                Some(parent) => tokio::select! {
+                    () = changed => {}
+                    () = Box::pin(parent.reached(state)) => {}
+                },
+            }
         }
     }
 }
@@ -99,5 +116,27 @@ mod tests {
         waiter.await.unwrap();
         stop.stop();
         assert!(stop.is_cancelled(), "stages only go up");
+    }
+
+    #[tokio::test]
+    async fn a_child_is_stopped_with_its_parent_and_alone() {
+        let parent = StopHandle::new();
+        let (one, other) = (parent.child(), parent.child());
+        one.stop();
+        one.stopped().await;
+        assert!(one.is_stopped() && !other.is_stopped() && !parent.is_stopped());
+        let waiter = tokio::spawn({
+            let other = other.clone();
+            async move {
+                other.stopped().await;
+                other.cancelled().await;
+            }
+        });
+        tokio::task::yield_now().await;
+        parent.stop();
+        assert!(other.is_stopped() && !other.is_cancelled());
+        other.cancel();
+        waiter.await.unwrap();
+        assert!(!parent.is_cancelled());
     }
 }

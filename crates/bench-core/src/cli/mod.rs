@@ -1,5 +1,6 @@
 //! What a command-line tool around a run needs, behind the feature `cli`.
 
+mod carry_out;
 mod error;
 mod options;
 mod prepare;
@@ -7,6 +8,7 @@ mod progress;
 mod serial;
 mod suitable;
 
+pub use carry_out::Carried;
 pub use error::OptionsError;
 pub use options::{
     ClientOptions, ControlOptions, LoadOptions, ResultOptions, RunOptions, SendOptions,

@@ -40,6 +40,17 @@ pub struct Surroundings {
     pub tool: String,
 }
 
+impl Surroundings {
+    /// For one run of several: its stop handle stops that run alone, and is stopped with all.
+    #[must_use]
+    pub fn for_one_run(&self) -> Surroundings {
+        Surroundings {
+            stop: self.stop.child(),
+            ..self.clone()
+        }
+    }
+}
+
 /// Without the API key.
 impl fmt::Debug for Surroundings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
