@@ -88,11 +88,12 @@ pub(crate) fn statistics(arranged: &Arranged<'_>, metric: &str) -> Vec<Statistic
         }
     }
     known.retain(|one| above_median(*one) || [Statistic::Mean, Statistic::Median].contains(one));
-    known.sort_by(|one, two| place(*one).total_cmp(&place(*two)));
+    known.sort_by(|one, two| rank(*one).total_cmp(&rank(*two)));
     known
 }
 
-fn place(statistic: Statistic) -> f64 {
+/// Its place among the statistics of a metric.
+pub(crate) fn rank(statistic: Statistic) -> f64 {
     match statistic {
         Statistic::Mean => 0.0,
         Statistic::Median => 50.0,

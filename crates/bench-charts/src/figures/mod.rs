@@ -2,6 +2,7 @@
 //! [`Figure`](crate::Figure).
 
 mod cdf;
+mod compare;
 mod curve;
 mod dimension;
 mod latency;
@@ -13,6 +14,7 @@ mod series;
 mod sweep;
 mod throughput;
 
+pub use compare::{Comparison, Difference, Verdict, compare};
 pub use latency::latency;
 pub use pareto::{Tradeoff, TradeoffNotes, pareto};
 pub use sweep::sweep;
