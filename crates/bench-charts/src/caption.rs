@@ -159,7 +159,7 @@ fn readable(date: &str) -> String {
 /// With the version, where the file has it.
 fn tools(runs: &[&RunResult]) -> Option<String> {
     let tool = |run: &&RunResult| match &run.bench {
-        Some(bench) => bench.reproducibility.tool.clone(),
+        Some(bench) => bench.reproducibility.provenance.tool.clone(),
         None => run.origin.tool.to_string(),
     };
     let tools: BTreeSet<String> = runs.iter().map(tool).collect();

@@ -69,6 +69,11 @@ impl Arrivals {
         self.burstiness
     }
 
+    /// The seed, if anything is drawn with it.
+    pub fn seed(&self) -> Option<u64> {
+        (self.is_paced() && self.burstiness.is_finite()).then_some(self.seed)
+    }
+
     /// Whether requests have times of their own, rather than leaving as early as slots allow.
     pub fn is_paced(&self) -> bool {
         self.rate.is_finite()

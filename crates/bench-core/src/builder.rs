@@ -36,7 +36,7 @@ pub struct RunBuilder {
     keepalive: bool,
     timeouts: Timeouts,
     pub(crate) request: RequestOptions,
-    lora: Lora,
+    pub(crate) lora: Lora,
     pub(crate) control: Control,
     pub(crate) tokenizer: Option<Tokenizer>,
     keep_text: bool,
@@ -61,8 +61,14 @@ pub struct Description {
     pub options: serde_json::Value,
     /// Name and version of the tool that runs it.
     pub tool: Option<String>,
+    /// The git commit that the tool was built from.
+    pub commit: Option<String>,
     /// Fingerprint of the dataset.
     pub dataset_hash: Option<String>,
+    /// Seed that prompts and lengths were drawn with.
+    pub dataset_seed: Option<u64>,
+    /// Seed that the prompts of the warm-up were drawn with.
+    pub warm_up_seed: Option<u64>,
     /// What should be reported with the result, one sentence each.
     pub warnings: Vec<String>,
     /// The name the model is known by, if it is not the one sent to the server.

@@ -26,6 +26,12 @@ pub struct Lora {
 }
 
 impl Lora {
+    /// The seed, if anything is drawn with it.
+    pub(crate) fn seed_in_use(&self) -> Option<u64> {
+        let drawn = self.adapters.len() > 1 && self.assignment == LoraAssignment::Random;
+        drawn.then_some(self.seed)
+    }
+
     /// The index of the adapter of each of `count` conversations; empty if all ask for the
     /// same. One after the other, each of the `servers` gets to see every adapter.
     pub(crate) fn assign(&self, count: usize, servers: usize) -> Vec<u16> {

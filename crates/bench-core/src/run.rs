@@ -169,6 +169,7 @@ impl RunBuilder {
         let path = plan.request.path.as_deref().unwrap_or(default_path);
         let describe = &self.describe;
         let model_id = describe.model_id.as_ref().unwrap_or(&self.request.model);
+        let provenance = self.provenance(plan, &server_info);
         Setup {
             date: date_stamp(clock.epoch_unix()),
             backend: self.backend.name().to_owned(),
@@ -191,8 +192,7 @@ impl RunBuilder {
                 .clone()
                 .unwrap_or_else(|| default_metrics(self.backend.task(), plan.streams())),
             options: describe.options.clone(),
-            tool: describe.tool.clone().unwrap_or_else(crate::tool),
-            dataset_hash: describe.dataset_hash.clone(),
+            provenance,
         }
     }
 

@@ -24,6 +24,15 @@ pub fn dataset_hash(conversations: &[Conversation]) -> String {
     format!("{:032x}", hash.finish_128())
 }
 
+/// The 128-bit XXH3 of bytes one part after the other, in hexadecimal.
+pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = XxHash3_128::new();
+    for part in parts {
+        hash.write(part);
+    }
+    format!("{:032x}", hash.finish_128())
+}
+
 fn write_turn(hash: &mut XxHash3_128, turn: &Turn) {
     write_number(hash, u64::from(turn.max_output_tokens));
     write_number(

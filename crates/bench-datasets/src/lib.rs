@@ -17,7 +17,7 @@ pub use custom::Custom;
 pub use custom_audio::{AsrOptions, CustomAudio};
 pub use dataset::{Dataset, SampleContext};
 pub use error::DatasetError;
-pub use hash::dataset_hash;
+pub use hash::{dataset_hash, fingerprint};
 pub use random::{Random, RandomRerank, RangeRatio, RerankOptions};
 pub use registry::{DATASETS, DatasetInfo, DatasetOptions};
 pub use sharegpt::ShareGpt;

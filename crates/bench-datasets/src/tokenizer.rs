@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use tokenizers::PostProcessor;
 
-use crate::DatasetError;
+use crate::{DatasetError, fingerprint};
 
 /// The name of the tokenizer that is part of this crate.
 const BUILTIN: &str = "builtin";
@@ -27,6 +27,7 @@ static BUILTIN_JSON: &[u8] = include_bytes!("../assets/tokenizer.json");
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     id: String,
+    hash: String,
     special_ids: BTreeSet<u32>,
 }
 
@@ -82,6 +83,7 @@ impl Tokenizer {
         Ok(Tokenizer {
             inner,
             id: id.to_owned(),
+            hash: fingerprint([json]),
             special_ids,
         })
     }
@@ -99,6 +101,11 @@ impl Tokenizer {
     /// The name it was loaded by.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Fingerprint of its `tokenizer.json`, byte by byte.
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 
     /// The number of tokens of `text`.

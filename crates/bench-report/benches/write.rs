@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bench_metrics::{SummaryOptions, parse_metrics};
-use bench_report::{Report, Setup, VllmResult, console};
+use bench_report::{Provenance, Report, Setup, VllmResult, console};
 use bench_types::{
     Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord, RunFacts, Task, Timeline,
     TokenSource, Transcript,
@@ -70,8 +70,7 @@ fn report() -> Report {
         ramp_up: None,
         metrics: parse_metrics("ttft,tpot,itl,e2el").unwrap_or_default(),
         options: serde_json::Value::Null,
-        tool: "bench".to_owned(),
-        dataset_hash: None,
+        provenance: Provenance::default(),
     };
     let records: Vec<RequestRecord> = (0..2_048).map(record).collect();
     let facts = RunFacts {

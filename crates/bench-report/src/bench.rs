@@ -3,7 +3,7 @@ use bench_types::Task;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Breakdown, Report, SCHEMA_VERSION};
+use crate::{Breakdown, Provenance, Report, SCHEMA_VERSION};
 
 /// What this toolkit adds to a result, under the key `bench`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,12 +45,11 @@ pub struct Bench {
 /// What it takes to run a benchmark again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reproducibility {
-    /// Name and version of the tool.
-    pub tool: String,
+    /// What the run was made with and of.
+    #[serde(flatten)]
+    pub provenance: Provenance,
     /// Where requests went.
     pub targets: Vec<String>,
-    /// Fingerprint of the dataset.
-    pub dataset_hash: Option<String>,
     /// Wall-clock time at zero of the run's clock, in seconds since 1970.
     pub epoch_unix: f64,
 }
@@ -70,9 +69,8 @@ impl Bench {
             servers: report.setup.server_info.clone(),
             self_audit: report.audit.clone(),
             reproducibility: Reproducibility {
-                tool: report.setup.tool.clone(),
+                provenance: report.setup.provenance.clone(),
                 targets: report.setup.targets.clone(),
-                dataset_hash: report.setup.dataset_hash.clone(),
                 epoch_unix: report.facts.epoch_unix,
             },
             options: report.setup.options.clone(),

@@ -7,6 +7,7 @@ mod console;
 mod destination;
 mod error;
 mod flat;
+mod provenance;
 pub mod record_log;
 mod report;
 mod requests_file;
@@ -22,6 +23,7 @@ pub use column::Column;
 pub use console::{console, serving_block};
 pub use destination::{Destination, free_name};
 pub use error::ReportError;
+pub use provenance::{Host, Provenance, Seeds};
 pub use report::{RampUp, RateChange, Report, SCHEMA_VERSION, Setup, date_stamp};
 pub use requests_file::{
     ClientMetrics, Content, DetailedData, RequestEntry, RequestParams, RequestsExport,

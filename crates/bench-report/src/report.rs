@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::{Breakdown, Part, Statistic, setup_json};
+use crate::{Breakdown, Part, Provenance, Statistic, setup_json};
 
 /// Version of what stands under `bench` in a result.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -56,10 +56,8 @@ pub struct Setup {
     pub metrics: Vec<&'static Metric>,
     /// The resolved options of the run, whole.
     pub options: serde_json::Value,
-    /// Name and version of the tool.
-    pub tool: String,
-    /// Fingerprint of the dataset that was sent, if it was taken.
-    pub dataset_hash: Option<String>,
+    /// What the run is made with and of.
+    pub provenance: Provenance,
 }
 
 /// A rate that rises (or falls) from the first request to the last.

@@ -6,7 +6,7 @@ use bench_datasets::Tokenizer;
 use bench_metrics::tokens::{KeepText, settle_from_text};
 use bench_metrics::{Slo, SummaryOptions, parse_metrics};
 use bench_report::record_log::{Header, RecordLogWriter};
-use bench_report::{Destination, Report, Setup};
+use bench_report::{Destination, Provenance, Report, Setup};
 use bench_types::{
     Failure, Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord, RunFacts, Task,
     Timeline, TokenSource, Transcript, WorkerFacts,
@@ -56,8 +56,11 @@ fn setup() -> Setup {
         ramp_up: None,
         metrics: parse_metrics("ttft,e2el,queue_time").expect("known metrics"),
         options: serde_json::json!({"seed": 0, "ratio": 0.1}),
-        tool: "bench-serve 0.1.0".to_owned(),
-        dataset_hash: Some("c0ffee".to_owned()),
+        provenance: Provenance {
+            tool: "bench-serve 0.1.0".to_owned(),
+            dataset_hash: Some("c0ffee".to_owned()),
+            ..Provenance::default()
+        },
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Surroundings {
     pub stop: StopHandle,
     /// Name and version of the tool.
     pub tool: String,
+    /// The git commit the tool was built from, if it knows.
+    pub commit: Option<String>,
 }
 
 impl Surroundings {
@@ -154,7 +156,10 @@ impl RunOptions {
                 metadata,
                 options: serde_json::to_value(self).unwrap_or_default(),
                 tool: Some(around.tool),
+                commit: around.commit,
                 dataset_hash: Some(dataset_hash(&conversations)),
+                dataset_seed: Some(self.load.seed),
+                warm_up_seed: (self.load.num_warmups > 0).then(|| self.warm_up_seed()),
                 warnings,
                 model_id: Some(model_id),
             })
@@ -459,12 +464,16 @@ impl RunOptions {
                 measured.len()
             ));
         }
-        // By another seed, so that a warm-up changes nothing about what is measured.
         let warm_up = match warm_ups {
             0 => Vec::new(),
-            warm_ups => sample(warm_ups, !self.load.seed)?,
+            warm_ups => sample(warm_ups, self.warm_up_seed())?,
         };
         Ok((measured, warm_up))
+    }
+
+    /// Another seed, so that a warm-up changes nothing about what is measured.
+    fn warm_up_seed(&self) -> u64 {
+        !self.load.seed
     }
 }
 
@@ -599,6 +608,7 @@ mod tests {
         let around = Surroundings {
             api_key: Some("s3cret".to_owned()),
             tool: "a tool".to_owned(),
+            commit: None,
             ..Surroundings::default()
         };
         let shown = format!("{around:?}");

@@ -1,7 +1,7 @@
 //! Reports of small runs made by hand.
 
 use bench_metrics::{Slo, SummaryOptions, parse_metrics};
-use bench_report::{Report, Setup};
+use bench_report::{Provenance, Report, Setup};
 use bench_types::{
     Failure, Finish, LagSummary, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord,
     RunFacts, Task, Timeline, TokenSource, Transcript, WorkerFacts,
@@ -30,8 +30,11 @@ pub(crate) fn setup() -> Setup {
         ramp_up: None,
         metrics: parse_metrics("ttft,tpot,itl,e2el").expect("known metrics"),
         options: serde_json::json!({"seed": 0}),
-        tool: "bench-serve 0.1.0".to_owned(),
-        dataset_hash: Some("c0ffee".to_owned()),
+        provenance: Provenance {
+            tool: "bench-serve 0.1.0".to_owned(),
+            dataset_hash: Some("c0ffee".to_owned()),
+            ..Provenance::default()
+        },
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn surroundings(line: &RunLine, simulated: Option<String>) -> Surroun
         simulated,
         stop,
         tool: concat!("bench-serve ", env!("CARGO_PKG_VERSION")).to_owned(),
+        commit: option_env!("BENCH_SERVE_COMMIT").map(str::to_owned),
     }
 }
 

@@ -5,6 +5,62 @@ use serde_json::Value;
 use crate::support::{assert_fails, server, small, stderr};
 
 #[test]
+fn a_result_says_what_it_takes_to_run_it_again() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let reproducibility = |name: &str, more: &[&str]| {
+        let save = [
+            "--save-result",
+            "--result-dir",
+            dir,
+            "--result-filename",
+            name,
+        ];
+        let output = small(&server, &[&save, more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        let text = std::fs::read(folder.path().join(name)).unwrap();
+        let mut result: Value = serde_json::from_slice(&text).unwrap();
+        result["bench"]["reproducibility"].take()
+    };
+    let one = reproducibility("one.json", &["--request-rate", "1000", "--seed", "7"]);
+    assert_eq!(
+        one["seeds"],
+        serde_json::json!({"dataset": 7, "arrivals": 7})
+    );
+    for fingerprint in [
+        "dataset_hash",
+        "schedule_hash",
+        "tokenizer_hash",
+        "token_hash",
+    ] {
+        assert_eq!(one[fingerprint].as_str().map(str::len), Some(32), "{one}");
+    }
+    assert!(one["host"]["system"].is_string(), "{one}");
+    assert!(
+        one["server_versions"].as_object().unwrap().len() == 1,
+        "{one}"
+    );
+
+    let mut again = reproducibility("again.json", &["--request-rate", "1000", "--seed", "7"]);
+    again["epoch_unix"] = one["epoch_unix"].clone();
+    assert_eq!(again, one);
+
+    let other = reproducibility("other.json", &["--request-rate", "1000", "--seed", "8"]);
+    for fingerprint in ["dataset_hash", "schedule_hash", "token_hash"] {
+        assert_ne!(other[fingerprint], one[fingerprint], "{other}");
+    }
+    assert_eq!(other["tokenizer_hash"], one["tokenizer_hash"]);
+
+    let burst = reproducibility("burst.json", &["--num-warmups", "2"]);
+    assert_eq!(
+        burst["seeds"],
+        serde_json::json!({"dataset": 0, "warm_up": u64::MAX})
+    );
+    assert!(burst.get("schedule_hash").is_none(), "{burst}");
+}
+
+#[test]
 fn a_result_is_what_vllm_bench_serve_writes_and_more() {
     let server = server();
     let folder = tempfile::tempdir().unwrap();
