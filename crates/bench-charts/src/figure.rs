@@ -168,6 +168,8 @@ pub struct Heat {
     pub values: Vec<f64>,
     /// What the values measure, with the unit.
     pub value_name: String,
+    /// How values become shades: evenly, or by their logarithm where a few cells have most.
+    pub scale: Scale,
 }
 
 impl Axis {

@@ -4,6 +4,7 @@ mod caption;
 mod figure;
 pub mod figures;
 mod no_chart;
+mod paint;
 mod palette;
 
 pub use caption::Caption;
@@ -11,4 +12,5 @@ pub use figure::{
     Axis, Bar, Datum, ErrorBar, Figure, Heat, Layer, Marks, Panel, Point, Scale, Span,
 };
 pub use no_chart::NoChart;
+pub use paint::{ChartError, Size};
 pub use palette::{Ink, Rgb, Theme};
