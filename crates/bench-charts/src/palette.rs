@@ -162,10 +162,7 @@ mod tests {
         }
         let only = Ink::Step { index: 0, of: 1 };
         assert_eq!(Theme::Light.color(only), VIRIDIS[0]);
-        assert_eq!(
-            Theme::Dark.color(Ink::Step { index: 6, of: 7 }),
-            VIRIDIS[8]
-        );
+        assert_eq!(Theme::Dark.color(Ink::Step { index: 6, of: 7 }), VIRIDIS[8]);
     }
 
     #[test]

@@ -159,7 +159,10 @@ mod tests {
             "{short}"
         );
         assert_eq!(short.matches('…').count(), 1);
-        assert_eq!(fonts.shorten("brief", 12.0, Weight::Regular, 150.0), "brief");
+        assert_eq!(
+            fonts.shorten("brief", 12.0, Weight::Regular, 150.0),
+            "brief"
+        );
     }
 
     #[test]

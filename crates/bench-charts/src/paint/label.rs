@@ -148,12 +148,7 @@ impl Labels<'_> {
     }
 
     /// Adds the labels of points inside the axes.
-    fn collect<'p>(
-        &self,
-        points: &'p [Point],
-        color: Rgb,
-        into: &mut Vec<(Place, &'p str, Rgb)>,
-    ) {
+    fn collect<'p>(&self, points: &'p [Point], color: Rgb, into: &mut Vec<(Place, &'p str, Rgb)>) {
         for point in points {
             let (Some(at), Some(label)) = (self.field.place(point.x, point.y), &point.label) else {
                 continue;

@@ -195,12 +195,7 @@ impl Field<'_> {
         Ok(())
     }
 
-    fn spans(
-        &self,
-        canvas: &mut dyn Canvas,
-        spans: &[Span],
-        look: Look,
-    ) -> Result<(), ChartError> {
+    fn spans(&self, canvas: &mut dyn Canvas, spans: &[Span], look: Look) -> Result<(), ChartError> {
         let paint = Paint::solid(look.color);
         for span in spans {
             let Some(area) = self.inside((span.left, span.bottom), (span.right, span.top)) else {

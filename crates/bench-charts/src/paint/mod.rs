@@ -139,7 +139,13 @@ impl<'a> Picture<'a> {
         ];
         for (text, size, weight, color) in parts {
             for line in self.fonts.wrap(text, size, weight, area.width()) {
-                self.write(canvas, &line, (area.left, top + size), (size, weight), color)?;
+                self.write(
+                    canvas,
+                    &line,
+                    (area.left, top + size),
+                    (size, weight),
+                    color,
+                )?;
                 top += size * LEADING;
             }
         }

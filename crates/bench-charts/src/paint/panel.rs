@@ -319,11 +319,11 @@ impl Frame<'_> {
             match self.layout.upright {
                 true => {
                     let at = (x + TICK * 0.36, area.bottom + 8.0);
-                    self.write(canvas, &tick.label, TICK, at, Anchor::End, Run::Up)?;
+                    self.write(canvas, &tick.label, TICK, at, (Anchor::End, Run::Up))?;
                 }
                 false => {
                     let at = (x, area.bottom + 7.0 + TICK * 0.9);
-                    self.write(canvas, &tick.label, TICK, at, Anchor::Middle, Run::Across)?;
+                    self.write(canvas, &tick.label, TICK, at, (Anchor::Middle, Run::Across))?;
                 }
             }
         }
@@ -331,20 +331,20 @@ impl Frame<'_> {
             let y = self.up(tick.share);
             self.rule(canvas, (area.left - 4.0, y), (area.left, y), line)?;
             let at = (area.left - 8.0, y + TICK * 0.36);
-            self.write(canvas, &tick.label, TICK, at, Anchor::End, Run::Across)?;
+            self.write(canvas, &tick.label, TICK, at, (Anchor::End, Run::Across))?;
         }
         let middle = (area.left + area.right) / 2.0;
         let name = self
             .fonts
             .shorten(&x.label(), NAME, Weight::Regular, area.width());
         let at = (middle, whole.bottom - NAME * 0.4);
-        self.write(canvas, &name, NAME, at, Anchor::Middle, Run::Across)?;
+        self.write(canvas, &name, NAME, at, (Anchor::Middle, Run::Across))?;
         let middle = (area.top + area.bottom) / 2.0;
         let name = self
             .fonts
             .shorten(&y.label(), NAME, Weight::Regular, area.height());
         let at = (whole.left + NAME, middle);
-        self.write(canvas, &name, NAME, at, Anchor::Middle, Run::Up)?;
+        self.write(canvas, &name, NAME, at, (Anchor::Middle, Run::Up))?;
         canvas.close();
         Ok(())
     }
@@ -359,8 +359,7 @@ impl Frame<'_> {
         text: &str,
         size: f64,
         (x, y): (f64, f64),
-        anchor: Anchor,
-        run: Run,
+        (anchor, run): (Anchor, Run),
     ) -> Result<(), ChartError> {
         canvas.text(&Text {
             text,
@@ -409,20 +408,15 @@ impl Frame<'_> {
                 (right + 3.0, y),
                 self.theme.faint_text(),
             )?;
-            let label = self
-                .fonts
-                .shorten(&tick.label, TICK, Weight::Regular, 36.0);
+            let label = self.fonts.shorten(&tick.label, TICK, Weight::Regular, 36.0);
             let at = (right + 6.0, y + TICK * 0.36);
-            self.write(canvas, &label, TICK, at, Anchor::Start, Run::Across)?;
+            self.write(canvas, &label, TICK, at, (Anchor::Start, Run::Across))?;
         }
         let name = self
             .fonts
             .shorten(&heat.value_name, NAME, Weight::Regular, area.height());
-        let at = (
-            area.right + COLOR_BAR - 4.0,
-            (area.top + area.bottom) / 2.0,
-        );
-        self.write(canvas, &name, NAME, at, Anchor::Middle, Run::Up)?;
+        let at = (area.right + COLOR_BAR - 4.0, (area.top + area.bottom) / 2.0);
+        self.write(canvas, &name, NAME, at, (Anchor::Middle, Run::Up))?;
         canvas.close();
         Ok(())
     }
@@ -433,6 +427,12 @@ impl Frame<'_> {
             (area.left + area.right) / 2.0,
             (area.top + area.bottom) / 2.0,
         );
-        self.write(canvas, "nothing to show", NAME, at, Anchor::Middle, Run::Across)
+        self.write(
+            canvas,
+            "nothing to show",
+            NAME,
+            at,
+            (Anchor::Middle, Run::Across),
+        )
     }
 }

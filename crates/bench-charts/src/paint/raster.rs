@@ -175,20 +175,25 @@ impl Canvas for RasterCanvas {
         self.with(|pixels, scale| {
             let (x, y) = fine(start, scale);
             let mut result = Ok(());
-            fonts.rasterise(text.text, text.size * scale, text.weight, |dx, dy, share| {
-                let at = match text.run {
-                    Run::Across => (x + dx, y + dy),
-                    Run::Up => (x + dy, y - dx),
-                };
-                let opacity = f64::from(share.min(1.0));
-                let color = rgba(Paint {
-                    color: text.color,
-                    opacity,
-                });
-                if result.is_ok() {
-                    result = pixels.draw_pixel(at, color.to_backend_color());
-                }
-            });
+            fonts.rasterise(
+                text.text,
+                text.size * scale,
+                text.weight,
+                |dx, dy, share| {
+                    let at = match text.run {
+                        Run::Across => (x + dx, y + dy),
+                        Run::Up => (x + dy, y - dx),
+                    };
+                    let opacity = f64::from(share.min(1.0));
+                    let color = rgba(Paint {
+                        color: text.color,
+                        opacity,
+                    });
+                    if result.is_ok() {
+                        result = pixels.draw_pixel(at, color.to_backend_color());
+                    }
+                },
+            );
             result
         })
     }

@@ -137,7 +137,9 @@ impl Ruler {
 
     fn linear_ticks(&self, wanted: usize) -> Vec<Tick> {
         let step = nice_step((self.high - self.low) / wanted as f64);
-        let (first, last) = ((self.low / step).ceil(), (self.high / step).floor());
+        // Ends that rounding has moved off a step by a hair still belong to it.
+        let first = (self.low / step - 1e-9).ceil();
+        let last = (self.high / step + 1e-9).floor();
         let count = (last - first).clamp(0.0, 1_000.0) as usize;
         (0..=count)
             .filter_map(|i| {
@@ -308,10 +310,7 @@ mod tests {
         assert_eq!(axis.share(10.0), Some(0.5));
         assert_eq!(axis.share(0.0), None);
         assert_eq!(axis.share(f64::NAN), None);
-        assert_eq!(
-            ruler(Scale::Linear, 0.0, 1.0).share(f64::INFINITY),
-            None
-        );
+        assert_eq!(ruler(Scale::Linear, 0.0, 1.0).share(f64::INFINITY), None);
     }
 
     #[test]
