@@ -102,7 +102,7 @@ pub struct Point {
     pub x: f64,
     /// Value on the y axis.
     pub y: f64,
-    /// More about it, besides its two values.
+    /// More about it, besides its two values. Only [`Marks::Words`] stand in pictures.
     pub label: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! How the values of single requests are distributed at each load.
 
 use bench_metrics::{Distribution, Percentile};
+use bench_report::RunResult;
 
 use super::dimension::tags;
 use super::latency::{METRICS, label_of};
@@ -11,20 +12,18 @@ use crate::{Axis, Ink, Layer, Marks, Panel, Point, Scale};
 /// How many curves a panel shows.
 const CURVES: usize = 12;
 
-/// From this ratio of the greatest value to the median on, a panel has a logarithmic axis.
-const LOG_FROM: f64 = 10.0;
+/// From this ratio of the greatest value to the least median on, a panel has a logarithmic axis.
+const LOG_FROM: f64 = 30.0;
 
 /// A curve of a panel: the runs of one series at one load.
 struct Source<'s, 'a> {
-    series: &'s Series<'a>,
     place: &'s Place<'a>,
-    /// Whether it is the first of its series.
-    first: bool,
+    name: String,
     ink: Ink,
 }
 
-/// A panel for each metric that single requests tell, with a curve for each load. What is not
-/// shown is noted.
+/// A panel for each metric that single requests tell: a curve for each load, or of several series
+/// a curve for each at the highest load that all have. What is not shown is noted.
 pub(crate) fn cdfs(arranged: &Arranged<'_>, notes: &mut Vec<String>) -> Vec<Panel> {
     let all = arranged.runs().count();
     let detailed = arranged.runs().filter(|run| !run.requests.is_empty());
@@ -43,37 +42,83 @@ pub(crate) fn cdfs(arranged: &Arranged<'_>, notes: &mut Vec<String>) -> Vec<Pane
     panels.flatten().collect()
 }
 
-/// As many loads as a panel can show, evenly from the lowest to the highest.
 fn sources<'s, 'a>(arranged: &'s Arranged<'a>, notes: &mut Vec<String>) -> Vec<Source<'s, 'a>> {
-    let alone = arranged.series.len() == 1;
-    let detailed = |place: &&Place<'_>| place.runs.iter().any(|run| !run.requests.is_empty());
-    let mut sources: Vec<Source<'_, '_>> = Vec::new();
-    for series in &arranged.series {
-        let places = series.places.iter().filter(detailed).enumerate();
-        sources.extend(places.map(|(index, place)| Source {
-            series,
-            place,
-            first: index == 0,
-            ink: series.ink,
-        }));
+    match &arranged.series[..] {
+        [series] => loads(series, notes),
+        several => highest(several, notes),
     }
-    let count = sources.len();
+}
+
+/// The loads of a series at which there are single requests.
+fn detailed<'s, 'a>(series: &'s Series<'a>) -> impl Iterator<Item = &'s Place<'a>> {
+    let detailed = |run: &&RunResult| !run.requests.is_empty();
+    let places = series.places.iter();
+    places.filter(move |place| place.runs.iter().any(detailed))
+}
+
+/// As many loads as a panel can show, evenly from the lowest to the highest.
+fn loads<'s, 'a>(series: &'s Series<'a>, notes: &mut Vec<String>) -> Vec<Source<'s, 'a>> {
+    let mut places: Vec<&Place<'_>> = detailed(series).collect();
+    let count = places.len();
     if count > CURVES {
         notes.push(format!("Distributions of {CURVES} of {count} loads"));
-        let kept: Vec<usize> = (0..CURVES)
-            .map(|curve| curve * (count - 1) / (CURVES - 1))
+        places = (0..CURVES)
+            .map(|curve| places[curve * (count - 1) / (CURVES - 1)])
             .collect();
-        let mut index = 0;
-        sources.retain(|_| {
-            index += 1;
-            kept.contains(&(index - 1))
+    }
+    let of = places.len();
+    let places = places.into_iter().enumerate();
+    places
+        .map(|(index, place)| Source {
+            place,
+            name: place.words.clone(),
+            ink: Ink::Step { index, of },
+        })
+        .collect()
+}
+
+/// The highest load that all series have, else the highest of each.
+fn highest<'s, 'a>(all: &'s [Series<'a>], notes: &mut Vec<String>) -> Vec<Source<'s, 'a>> {
+    let with_places: Vec<(&Series<'_>, Vec<&Place<'_>>)> = all
+        .iter()
+        .map(|series| (series, detailed(series).collect::<Vec<_>>()))
+        .filter(|(_, places)| !places.is_empty())
+        .collect();
+    let in_all = |at: f64| {
+        let mut others = with_places.iter();
+        others.all(|(_, places)| places.iter().any(|place| place.at == at))
+    };
+    let first = with_places.first().map(|(_, places)| places.iter());
+    let common = first.and_then(|mut places| places.rfind(|place| in_all(place.at)));
+    if let Some(common) = common {
+        let load = &common.words;
+        notes.push(format!(
+            "Distributions at {load}, the highest load of all series"
+        ));
+    }
+    let mut sources = Vec::new();
+    for (series, places) in &with_places {
+        let wanted = |place: &&&Place<'_>| common.is_none_or(|common| common.at == place.at);
+        let Some(place) = places.iter().rfind(wanted) else {
+            continue;
+        };
+        let name = series.name.clone().unwrap_or_default();
+        let name = match common {
+            Some(_) => name,
+            None => format!("{name}, {}", place.words),
+        };
+        sources.push(Source {
+            place,
+            name,
+            ink: series.ink,
         });
     }
-    if alone {
-        let of = sources.len();
-        for (index, source) in sources.iter_mut().enumerate() {
-            source.ink = Ink::Step { index, of };
-        }
+    if sources.len() > CURVES {
+        notes.push(format!(
+            "Distributions of {CURVES} of {} series",
+            sources.len()
+        ));
+        sources.truncate(CURVES);
     }
     sources
 }
@@ -81,7 +126,7 @@ fn sources<'s, 'a>(arranged: &'s Arranged<'a>, notes: &mut Vec<String>) -> Vec<S
 /// `None` if no request has the metric.
 fn panel(sources: &[Source<'_, '_>], metric: &str) -> Option<Panel> {
     let mut layers = Vec::new();
-    let mut wide = false;
+    let (mut least, mut greatest) = (f64::INFINITY, 0.0_f64);
     for source in sources {
         let runs = source.place.runs.iter();
         let mut values: Vec<f64> = runs.flat_map(|run| samples(run, metric)).collect();
@@ -89,12 +134,13 @@ fn panel(sources: &[Source<'_, '_>], metric: &str) -> Option<Panel> {
             continue;
         }
         let distribution = Distribution::of(&mut values, &shares());
-        wide |= distribution.min > 0.0 && distribution.max > LOG_FROM * distribution.median;
+        least = least.min(distribution.median);
+        greatest = greatest.max(distribution.max);
         layers.push(source.layer(&distribution));
     }
     let name = label_of(metric);
     let mut x = Axis::linear(name, Some("ms"));
-    if wide && layers.iter().all(above_zero) {
+    if greatest >= LOG_FROM * least && layers.iter().all(above_zero) {
         x.scale = Scale::Log;
     }
     let what = if metric == "itl" { "gaps" } else { "requests" };
@@ -129,21 +175,13 @@ impl Source<'_, '_> {
     fn layer(&self, distribution: &Distribution) -> Layer {
         let mut steps: Vec<&Percentile> = distribution.percentiles.iter().collect();
         steps.sort_by(|one, two| one.p.total_cmp(&two.p));
-        let words = match self.series.name.as_deref() {
-            Some(name) => format!("{name}, {}", self.place.words),
-            None => self.place.words.clone(),
-        };
         let point = |step: &Percentile| Point {
             x: step.value,
             y: step.p,
-            label: Some(words.clone()),
-        };
-        let name = match self.series.name.as_ref() {
-            Some(name) => self.first.then(|| name.clone()),
-            None => Some(self.place.words.clone()),
+            label: Some(self.place.words.clone()),
         };
         Layer {
-            name,
+            name: Some(self.name.clone()),
             ink: self.ink,
             tags: tags(self.place.runs.iter().copied()),
             marks: Marks::Line(steps.into_iter().map(point).collect()),

@@ -7,6 +7,9 @@ use crate::{
 
 const ID: &str = "compare";
 
+/// Up to how many changes are told with the values they come from.
+const WORDED: usize = 8;
+
 /// What one metric says about two sides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
@@ -137,17 +140,9 @@ fn at_one_load(comparison: &Comparison<'_>) -> Vec<Panel> {
     let values = METRICS.into_iter().filter_map(|metric| {
         let of_metric = |one: &&Difference| one.latency().is_some_and(|(_, of)| of == metric);
         let shown: Vec<&Difference> = latencies.iter().copied().filter(of_metric).collect();
-        pairs(label_of(metric), "ms", &shown)
+        pairs(metric, &shown)
     });
-    let tokens = |one: &&Difference| one.key == "output_throughput";
-    let tokens: Vec<&Difference> = rates.iter().copied().filter(tokens).collect();
-    let tokens = pairs("Output throughput", "tok/s", &tokens);
-    changes
-        .into_iter()
-        .flatten()
-        .chain(tokens)
-        .chain(values)
-        .collect()
+    changes.into_iter().flatten().chain(values).collect()
 }
 
 /// A panel for the throughput and one for the slow end of each latency.
@@ -214,6 +209,9 @@ fn changes(
             layers.push(Layer::new(name, verdict.ink(), Marks::Points(points)));
         }
     }
+    if shown.len() <= WORDED {
+        layers.push(values_in_words(&shown));
+    }
     (!shown.is_empty()).then(|| Panel {
         title: Some(title.to_owned()),
         x: names(shown.iter().map(|one| name(one))),
@@ -222,8 +220,29 @@ fn changes(
     })
 }
 
-/// The values of both sides; `None` if there are none.
-fn pairs(name: &str, unit: &str, differences: &[&Difference]) -> Option<Panel> {
+/// What each point comes from: `2000 → 2100`.
+fn values_in_words(differences: &[&Difference]) -> Layer {
+    let words = differences.iter().enumerate().map(|(place, one)| Point {
+        x: place as f64,
+        y: one.change(),
+        label: Some(format!("{} → {}", rounded(one.a), rounded(one.b))),
+    });
+    Layer::new(None, Ink::Muted, Marks::Words(words.collect()))
+}
+
+/// To about four digits.
+fn rounded(value: f64) -> String {
+    let decimals = match value.abs() {
+        large if large >= 1000.0 => 0,
+        middle if middle >= 100.0 => 1,
+        middle if middle >= 10.0 => 2,
+        _ => 3,
+    };
+    format!("{value:.decimals$}")
+}
+
+/// The statistics of a latency on both sides; `None` if there are none.
+fn pairs(metric: &str, differences: &[&Difference]) -> Option<Panel> {
     let side = |index: usize, name: &str, value: fn(&Difference) -> f64| {
         // Two bars fill four fifths of the place of a name.
         let left = -0.4 + 0.4 * index as f64;
@@ -236,14 +255,12 @@ fn pairs(name: &str, unit: &str, differences: &[&Difference]) -> Option<Panel> {
         Layer::new(name.to_owned(), Ink::Series(index), bars)
     };
     let layers = vec![side(0, "A", |one| one.a), side(1, "B", |one| one.b)];
-    let labels = differences.iter().map(|one| match one.latency() {
-        Some((statistic, _)) => statistic.to_string(),
-        None => one.name(),
-    });
+    let statistics = differences.iter().filter_map(|one| one.latency());
+    let labels = statistics.map(|(statistic, _)| statistic.to_string());
     (!differences.is_empty()).then(|| Panel {
         title: None,
         x: names(labels),
-        y: Axis::linear(name, Some(unit)),
+        y: Axis::linear(label_of(metric), Some("ms")),
         layers,
     })
 }
@@ -296,7 +313,7 @@ mod tests {
             difference("median_ttft_ms", 101.0, Verdict::Inconclusive),
         ])
         .unwrap();
-        let [rates, latencies, tokens, ttft] = &figure.panels[..] else {
+        let [rates, latencies, ttft] = &figure.panels[..] else {
             panic!("{:?}", figure.panels);
         };
         assert_eq!(points(rates, "B better"), [(0.0, 4.0)]);
@@ -304,7 +321,12 @@ mod tests {
         assert_eq!(points(latencies, "inconclusive"), [(1.0, 1.0)]);
         let names = ["p99 TTFT", "median TTFT"].map(str::to_owned).to_vec();
         assert_eq!(latencies.x.scale, Scale::Category(names));
-        assert_eq!(tokens.y.label(), "Output throughput (tok/s)");
+        assert_eq!(ttft.y.label(), "TTFT (ms)");
+        let words = rates.layers.last().map(|layer| &layer.marks);
+        let Some(Marks::Words(words)) = words else {
+            panic!("{rates:?}");
+        };
+        assert_eq!(words[0].label.as_deref(), Some("100.0 → 104.0"));
         let Marks::Bars(b) = &ttft.layers[1].marks else {
             panic!("{ttft:?}");
         };

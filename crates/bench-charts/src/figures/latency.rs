@@ -198,6 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn several_series_have_their_distributions_at_the_highest_load_of_all() {
+        let other = |concurrency| RunResult {
+            backend: Some("sglang".to_owned()),
+            ..run(concurrency)
+        };
+        let runs = [run(1), run(8), other(1), other(8), other(64)];
+        let runs = runs.map(|run| with_requests(run, 3));
+        let figure = latency(&runs).unwrap();
+        let panel = figure.panels.last().unwrap();
+        assert_eq!(names(panel), ["sglang", "vllm"]);
+        let load = ("concurrency".to_owned(), "8".to_owned());
+        assert!(panel.layers.iter().all(|layer| layer.tags.contains(&load)));
+        let note = "Distributions at concurrency 8, the highest load of all series";
+        assert!(figure.footer.iter().any(|line| line == note));
+    }
+
+    #[test]
     fn many_loads_are_thinned_from_end_to_end() {
         let runs: Vec<RunResult> = (1..=30).map(|load| with_requests(run(load), 5)).collect();
         let figure = latency(&runs).unwrap();

@@ -13,6 +13,8 @@ const LOG_FROM: f64 = 8.0;
 pub(crate) struct Arranged<'a> {
     /// What varies among the runs.
     pub(crate) axis: Axis,
+    /// What that is called in a sentence.
+    pub(crate) load: &'static str,
     /// Runs that differ in nothing but the load, by load.
     pub(crate) series: Vec<Series<'a>>,
     /// What is not shown, and why.
@@ -39,7 +41,9 @@ pub(crate) struct Place<'a> {
     pub(crate) at: f64,
     /// The load; infinite if there is no limit.
     pub(crate) load: f64,
-    /// The load in words.
+    /// The load as it stands on an axis.
+    pub(crate) value: String,
+    /// The load in words that stand by themselves.
     pub(crate) words: String,
     /// The runs at this load, in their order.
     pub(crate) runs: Vec<&'a RunResult>,
@@ -90,6 +94,7 @@ pub(crate) fn arrange<'a>(
     }
     Ok(Arranged {
         axis: axis_of(load, &values),
+        load: load.key(),
         series: series_of(load, &values, &shown),
         notes,
     })
@@ -203,6 +208,7 @@ fn places_of<'a>(load: Dimension, values: &[Value], runs: &[&'a RunResult]) -> V
         (!runs.is_empty()).then(|| Place {
             at: if endless { index as f64 } else { amount },
             load: amount,
+            value: value.to_string(),
             words: load.words(value),
             runs,
         })

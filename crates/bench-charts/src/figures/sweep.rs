@@ -2,11 +2,14 @@ use bench_metrics::knee;
 use bench_report::{RunResult, Statistic};
 
 use super::curve::{Curve, amounts, times};
-use super::latency::{METRICS, label_of, statistics, tail};
+use super::latency::{label_of, statistics, tail};
 use super::series::{Arranged, Series, arrange};
 use crate::{Axis, Caption, Figure, Ink, Layer, Marks, NoChart, Panel, Point};
 
 const ID: &str = "sweep";
+
+/// The metrics that are shown over throughput. ITL is left out: it would repeat what TPOT says.
+const SHOWN: [&str; 3] = ["ttft", "tpot", "e2el"];
 
 /// A sweep of loads: output throughput over load with the knee, from which on more load brings
 /// little more throughput, and latency over throughput, each point with its load.
@@ -23,13 +26,16 @@ pub fn sweep(runs: &[RunResult]) -> Result<Figure, NoChart> {
         });
     }
     let mut panels = vec![over_load(&arranged, &sweeps)];
-    panels.extend(METRICS.into_iter().filter_map(|metric| {
+    panels.extend(SHOWN.into_iter().filter_map(|metric| {
         let statistic = spokesman(&arranged, metric)?;
         over_throughput(&sweeps, metric, statistic)
     }));
     let refs: Vec<&RunResult> = runs.iter().collect();
     let mut figure = Caption::of(&refs).figure(ID, "Throughput against latency", panels);
     figure.columns = 2;
+    figure
+        .footer
+        .push(format!("Points stand beside their {}", arranged.load));
     figure.footer.extend(arranged.notes.iter().cloned());
     figure
         .footer
@@ -147,7 +153,7 @@ fn over_throughput(sweeps: &[Sweep<'_, '_>], metric: &str, statistic: Statistic)
                 label: sweep
                     .series
                     .place(output.x)
-                    .map(|place| place.words.clone()),
+                    .map(|place| place.value.clone()),
             })
         };
         let points: Vec<Point> = sweep.output.means.iter().filter_map(at).collect();
@@ -231,13 +237,7 @@ mod tests {
             _ => None,
         });
         let words: Vec<Option<String>> = words.unwrap().into_iter().map(|one| one.label).collect();
-        assert_eq!(
-            words,
-            [
-                Some("concurrency 1".to_owned()),
-                Some("concurrency 16".to_owned())
-            ]
-        );
+        assert_eq!(words, [Some("1".to_owned()), Some("16".to_owned())]);
     }
 
     #[test]

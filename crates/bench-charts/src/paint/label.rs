@@ -10,11 +10,6 @@ use crate::{Ink, Layer, Marks, Panel, Point, Rgb};
 const SIZE: f64 = 11.0;
 const HEIGHT: f64 = 14.0;
 
-/// Points are labelled up to this many in a panel, and with labels up to this length: more can be
-/// read in the interactive page only.
-const LABELLED_POINTS: usize = 40;
-const LABEL_LETTERS: usize = 24;
-
 /// Sets labels where nothing else was set.
 struct Labels<'a> {
     fonts: &'static Fonts,
@@ -22,7 +17,7 @@ struct Labels<'a> {
     taken: Vec<Area>,
 }
 
-/// Writes the names of lines and of a few points.
+/// Writes the names of lines and the words beside places.
 pub(super) fn draw(
     canvas: &mut dyn Canvas,
     fonts: &'static Fonts,
@@ -47,7 +42,7 @@ pub(super) fn draw(
     for layer in &panel.layers {
         labels.horizontal(canvas, layer)?;
     }
-    labels.points(canvas, panel)?;
+    labels.words(canvas, panel)?;
     canvas.close();
     Ok(())
 }
@@ -106,22 +101,13 @@ impl Labels<'_> {
         self.set(canvas, &datum.label, self.color(layer.ink), &places)
     }
 
-    /// Words, and the labels of points and lines that have few.
-    fn points(&mut self, canvas: &mut dyn Canvas, panel: &Panel) -> Result<(), ChartError> {
+    /// Words beside their places. What points carry besides is for those who point at them.
+    fn words(&mut self, canvas: &mut dyn Canvas, panel: &Panel) -> Result<(), ChartError> {
         let mut words = Vec::new();
-        let mut labels = Vec::new();
         for layer in &panel.layers {
-            match &layer.marks {
-                Marks::Words(points) => self.collect(points, self.color(layer.ink), &mut words),
-                Marks::Points(points) | Marks::Line(points) => {
-                    self.collect(points, self.faint(), &mut labels);
-                }
-                _ => {}
+            if let Marks::Words(points) = &layer.marks {
+                self.collect(points, self.color(layer.ink), &mut words);
             }
-        }
-        labels.retain(|(_, label, _)| label.chars().count() <= LABEL_LETTERS);
-        if labels.len() <= LABELLED_POINTS {
-            words.extend(labels);
         }
         // A label shall not cover another point either.
         for (at, _, _) in &words {
@@ -218,9 +204,5 @@ impl Labels<'_> {
     fn color(&self, ink: Ink) -> Rgb {
         let theme = self.field.theme;
         theme.color(ink).mix(theme.text(), 0.45)
-    }
-
-    fn faint(&self) -> Rgb {
-        self.field.theme.faint_text()
     }
 }
