@@ -19,7 +19,8 @@ pub use error::MetricsError;
 pub use knee::knee;
 pub use measurable::{check_measurable, comes_whole, default_metrics, measurable};
 pub use metric::{
-    Convention, METRICS, Metric, Unit, choice_gaps, e2el, parse_metrics, queue_time, ttft,
+    Convention, METRICS, Metric, Unit, choice_gaps, chunk_tokens_known, e2el, parse_metrics,
+    queue_time, ttft,
 };
 pub use peak::Peak;
 pub use slo::{Goodput, Slo};

@@ -304,7 +304,7 @@ pub(crate) fn arrivals(record: &RequestRecord) -> impl Iterator<Item = Arrival> 
 }
 
 /// Whether the tokens of the chunks were counted and not assumed.
-pub(crate) fn chunk_tokens_known(record: &RequestRecord) -> bool {
+pub fn chunk_tokens_known(record: &RequestRecord) -> bool {
     !matches!(
         record.chunk_tokens,
         TokenSource::Chunks | TokenSource::Unknown

@@ -24,7 +24,7 @@ pub use console::{console, serving_block};
 pub use destination::{Destination, free_name};
 pub use error::ReportError;
 pub use provenance::{Host, Provenance, Seeds};
-pub use report::{RampUp, RateChange, Report, SCHEMA_VERSION, Setup, date_stamp};
+pub use report::{RampUp, RateChange, Report, SCHEMA_VERSION, Setup, date_stamp, date_stamp_of};
 pub use requests_file::{
     ClientMetrics, Content, DetailedData, RequestEntry, RequestParams, RequestsExport,
     RequestsFile, RequestsFormat, RequestsMetadata, ServerMetrics, TokenCounts,

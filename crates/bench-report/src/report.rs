@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use bench_metrics::{Convention, Metric, SelfAudit, Summary, SummaryOptions};
 use bench_types::{RequestRecord, RunEnd, RunFacts, Task};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -207,9 +208,37 @@ pub fn date_stamp(unix_seconds: f64) -> String {
     local.strftime("%Y%m%d-%H%M%S").to_string()
 }
 
+/// A date as other tools write it, as `YYYYmmdd-HHMMSS`: a point in time in the local time
+/// zone, a date without a zone as it is. `None` if it is no date.
+pub fn date_stamp_of(text: &str) -> Option<String> {
+    let form = "%Y%m%d-%H%M%S";
+    if DateTime::strptime(form, text).is_ok() {
+        return Some(text.to_owned());
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        let local = time.to_zoned(TimeZone::system());
+        return Some(local.strftime(form).to_string());
+    }
+    let time = text.parse::<DateTime>().ok()?;
+    Some(time.strftime(form).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_of_other_tools_get_the_same_form() {
+        for (text, stamp) in [
+            ("20261121-212313", Some("20261121-212313")),
+            ("2026-11-21T22:02:20.449210", Some("20261121-220220")),
+            ("yesterday", None),
+        ] {
+            assert_eq!(date_stamp_of(text).as_deref(), stamp, "{text}");
+        }
+        let zoned = date_stamp_of("2026-11-21T21:23:13.7Z");
+        assert_eq!(zoned, Some(date_stamp(1_795_296_193.7)));
+    }
 
     #[test]
     fn a_date_has_the_form_of_a_file_name() {

@@ -1,5 +1,9 @@
 //! A run as a result file tells it, whoever wrote the file.
 
+mod convert;
+mod lengths;
+mod samples;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -160,6 +164,39 @@ impl RunResult {
         let stats = self.statistics.iter().find(|s| s.metric == metric)?;
         let found = stats.values.iter().find(|(known, _)| *known == statistic)?;
         Some(found.1)
+    }
+
+    /// A number by its key in a result, such as `duration`, `p99_ttft_ms` or any further key.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        let count = |count: Option<u64>| count.map(|count| count as f64);
+        match key {
+            "num_prompts" => count(self.num_prompts),
+            "request_rate" => self.request_rate,
+            "burstiness" => self.burstiness,
+            "max_concurrency" => count(self.max_concurrency),
+            "input_len" => count(self.input_len),
+            "output_len" => count(self.output_len),
+            "duration" => self.duration,
+            "completed" => count(self.completed),
+            "failed" => count(self.failed),
+            "total_input_tokens" => count(self.total_input_tokens),
+            "total_output_tokens" => count(self.total_output_tokens),
+            "request_throughput" => self.request_throughput,
+            "request_goodput" => self.request_goodput,
+            "output_throughput" => self.output_throughput,
+            "total_token_throughput" => self.total_token_throughput,
+            _ => {
+                let known = Statistic::parse_key(key);
+                let known = known.and_then(|(statistic, metric)| self.statistic(metric, statistic));
+                known.or_else(|| self.further(key)?.as_f64())
+            }
+        }
+    }
+
+    /// The value of a further key of the file.
+    pub fn further(&self, key: &str) -> Option<&Value> {
+        let found = self.more.iter().find(|(known, _)| known == key)?;
+        Some(&found.1)
     }
 }
 

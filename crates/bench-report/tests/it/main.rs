@@ -6,4 +6,5 @@ mod kinds;
 mod make;
 mod record_log;
 mod requests_file;
+mod run_result;
 mod vllm_json;
