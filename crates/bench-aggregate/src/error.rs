@@ -36,6 +36,20 @@ pub enum AggregateError {
     /// The result cannot be written.
     #[error(transparent)]
     Write(ReportError),
+    /// A path that was given leads nowhere.
+    #[error("there is nothing at {}; give the path of a result file or of a folder", .path.display())]
+    NoSuchPath {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file is no result, and that is not to be passed over.
+    #[error("{} {reason}; take it away, or do without --strict to pass it over", .path.display())]
+    NotAResult {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl AggregateError {
@@ -43,10 +57,12 @@ impl AggregateError {
     pub fn is_usage(&self) -> bool {
         match self {
             AggregateError::Log(ReportError::LogLine { .. } | ReportError::LogCutShort { .. })
-            | AggregateError::Write(_) => false,
+            | AggregateError::Write(_)
+            | AggregateError::NotAResult { .. } => false,
             AggregateError::Log(_)
             | AggregateError::Tokenizer { .. }
             | AggregateError::Destination(_)
+            | AggregateError::NoSuchPath { .. }
             | AggregateError::ResultIsLog { .. } => true,
         }
     }

@@ -1,6 +1,8 @@
 //! Tests of the program itself, against logs of small runs made by hand.
 
+mod corpus;
 mod make;
+mod read;
 mod rebuild;
 
 use std::path::Path;
