@@ -77,6 +77,19 @@ pub(super) fn t_quantile(p: f64, degrees: f64) -> Option<f64> {
     Some(StudentsT::new(0.0, 1.0, degrees).ok()?.inverse_cdf(p))
 }
 
+/// How likely a value at least as far from 0 as `t` is, to both sides.
+pub(super) fn two_sided_p(t: f64, degrees: f64) -> f64 {
+    (2.0 * upper_p(t.abs(), degrees)).min(1.0)
+}
+
+/// How likely a value of `t` or more is.
+pub(super) fn upper_p(t: f64, degrees: f64) -> f64 {
+    match StudentsT::new(0.0, 1.0, degrees) {
+        Ok(student) if degrees.is_finite() => student.cdf(-t),
+        _ => Normal::standard().cdf(-t),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +106,8 @@ mod tests {
         for (p, degrees, t) in known {
             let ours = t_quantile(p, degrees).expect("a quantile");
             assert!((ours / t - 1.0).abs() < 1e-5, "{p} {degrees}: {ours}");
+            let back = two_sided_p(ours, degrees);
+            assert!((back - 2.0 * (1.0 - p)).abs() < 1e-9, "{back}");
         }
     }
 

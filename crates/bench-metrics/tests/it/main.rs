@@ -5,5 +5,6 @@ mod definitions;
 mod distribution;
 mod make;
 mod peak;
+mod stats;
 mod summary;
 mod whole;
