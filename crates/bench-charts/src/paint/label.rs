@@ -14,7 +14,10 @@ const HEIGHT: f64 = 14.0;
 struct Labels<'a> {
     fonts: &'static Fonts,
     field: &'a Field<'a>,
+    /// Where labels stand.
     taken: Vec<Area>,
+    /// Where data stand.
+    data: Vec<Area>,
 }
 
 /// Writes the names of lines and the words beside places.
@@ -28,6 +31,11 @@ pub(super) fn draw(
         fonts,
         field,
         taken: Vec::new(),
+        data: panel
+            .layers
+            .iter()
+            .flat_map(|layer| field.obstacles(layer))
+            .collect(),
     };
     canvas.open("labels", None);
     let mut upright: Vec<&Layer> = panel
@@ -109,15 +117,6 @@ impl Labels<'_> {
                 self.collect(points, self.color(layer.ink), &mut words);
             }
         }
-        // A label shall not cover another point either.
-        for (at, _, _) in &words {
-            self.taken.push(Area {
-                left: at.x - 4.0,
-                top: at.y - 4.0,
-                right: at.x + 4.0,
-                bottom: at.y + 4.0,
-            });
-        }
         for (at, label, color) in words {
             let places = [
                 (place(at.x + 7.0, at.y - 5.0), Anchor::Start),
@@ -160,26 +159,35 @@ impl Labels<'_> {
         let room = area.width() * 0.6;
         let text = self.fonts.shorten(text, SIZE, Weight::Regular, room);
         let width = self.fonts.width(&text, SIZE, Weight::Regular);
-        let found = places.iter().find_map(|(at, anchor)| {
-            let left = match anchor {
-                Anchor::Start => at.x,
-                Anchor::Middle => at.x - width / 2.0,
-                Anchor::End => at.x - width,
-            };
-            let covered = Area {
-                left: left - 2.0,
-                top: at.y - 10.5,
-                right: left + width + 2.0,
-                bottom: at.y + 3.0,
-            };
-            let corners = [
-                place(covered.left, covered.top),
-                place(covered.right, covered.bottom),
-            ];
-            let free = corners.iter().all(|corner| area.contains(*corner))
-                && !self.taken.iter().any(|taken| taken.overlaps(&covered));
-            free.then_some((left, at.y, covered))
-        });
+        let boxes: Vec<(f64, f64, Area)> = places
+            .iter()
+            .map(|(at, anchor)| {
+                let left = match anchor {
+                    Anchor::Start => at.x,
+                    Anchor::Middle => at.x - width / 2.0,
+                    Anchor::End => at.x - width,
+                };
+                let covered = Area {
+                    left: left - 2.0,
+                    top: at.y - 10.5,
+                    right: left + width + 2.0,
+                    bottom: at.y + 3.0,
+                };
+                (left, at.y, covered)
+            })
+            .filter(|(_, _, covered)| {
+                area.contains(place(covered.left, covered.top))
+                    && area.contains(place(covered.right, covered.bottom))
+                    && !self.taken.iter().any(|taken| taken.overlaps(covered))
+            })
+            .collect();
+        // On the data only where no place beside them is left.
+        let beside = |covered: &Area| !self.data.iter().any(|data| data.overlaps(covered));
+        let found = boxes
+            .iter()
+            .find(|(_, _, covered)| beside(covered))
+            .or_else(|| boxes.first())
+            .copied();
         let Some((left, y, covered)) = found else {
             return Ok(());
         };

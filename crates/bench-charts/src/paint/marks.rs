@@ -54,7 +54,7 @@ impl Field<'_> {
         canvas.open(kind(&layer.marks), layer.name.as_deref());
         match &layer.marks {
             Marks::Line(points) => self.line(canvas, points, look),
-            Marks::Steps(points) => self.steps(canvas, points, look),
+            Marks::Steps(points) => self.stroke(canvas, &self.stairs(points), look),
             Marks::Points(points) => self.points(canvas, points, look),
             // Words are set last, where nothing covers them.
             Marks::Words(_) => Ok(()),
@@ -102,20 +102,21 @@ impl Field<'_> {
         chains: &[Vec<Place>],
         look: Look,
     ) -> Result<(), ChartError> {
+        // Where a line turns at each pixel, a thinner one shows more of it.
+        let turns: usize = chains.iter().map(Vec::len).sum();
+        let width = match turns as f64 > self.area.width() {
+            true => LINE * 0.6,
+            false => LINE,
+        };
         for part in chains.iter().flat_map(|chain| self.area.clip_chain(chain)) {
-            look.line(canvas, &part, LINE)?;
+            look.line(canvas, &part, width)?;
         }
         Ok(())
     }
 
-    fn steps(
-        &self,
-        canvas: &mut dyn Canvas,
-        points: &[Point],
-        look: Look,
-    ) -> Result<(), ChartError> {
-        let chains: Vec<Vec<Place>> = self
-            .chains(points)
+    /// Chains of points, each of which holds until the next.
+    fn stairs(&self, points: &[Point]) -> Vec<Vec<Place>> {
+        self.chains(points)
             .iter()
             .map(|chain| {
                 let mut steps = vec![chain[0]];
@@ -125,8 +126,33 @@ impl Field<'_> {
                 }
                 steps
             })
-            .collect();
-        self.stroke(canvas, &chains, look)
+            .collect()
+    }
+
+    /// What of the data labels shall not cover.
+    pub(super) fn obstacles(&self, layer: &Layer) -> Vec<Area> {
+        let chains = match &layer.marks {
+            Marks::Line(points) => self.chains(points),
+            Marks::Steps(points) => self.stairs(points),
+            Marks::Points(points) => {
+                let places = points.iter().filter_map(|p| self.place(p.x, p.y));
+                return places.map(|at| around(at, 4.0)).collect();
+            }
+            Marks::Bars(bars) => {
+                let foot = self.y.foot();
+                let bars = bars.iter();
+                return bars
+                    .filter_map(|bar| self.inside((bar.left, foot), (bar.right, bar.height)))
+                    .collect();
+            }
+            _ => return Vec::new(),
+        };
+        let parts = chains.iter().flat_map(|chain| self.area.clip_chain(chain));
+        // A box for each few units of the way.
+        parts
+            .flat_map(|part| Dash::Dotted.strokes(&part))
+            .filter_map(|stroke| Some(around(*stroke.first()?, 2.5)))
+            .collect()
     }
 
     fn points(
@@ -247,6 +273,16 @@ impl Field<'_> {
             dashed(canvas, &part, Dash::Dashed, look.color, 1.5)?;
         }
         Ok(())
+    }
+}
+
+/// A square box around a place.
+fn around(at: Place, reach: f64) -> Area {
+    Area {
+        left: at.x - reach,
+        top: at.y - reach,
+        right: at.x + reach,
+        bottom: at.y + reach,
     }
 }
 

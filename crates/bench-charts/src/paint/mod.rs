@@ -23,7 +23,7 @@ use canvas::{Anchor, Canvas, Paint, Run, Text};
 use font::{Fonts, Weight};
 use geometry::{Area, place};
 use legend::{Entry, Legend};
-use panel::Prepared;
+use panel::{Prepared, Surroundings};
 use raster::RasterCanvas;
 use svg::SvgCanvas;
 use thing::Tally;
@@ -109,12 +109,33 @@ impl<'a> Picture<'a> {
         legend.draw(canvas, self.theme, (area.left, area.top))?;
         area.top += legend.height();
 
-        for (panel, cell) in panels.iter().zip(self.cells(area)) {
-            if !panel.draw(canvas, self.theme, cell, shared.is_none())? {
+        let cells = self.cells(area);
+        for (i, (panel, cell)) in panels.iter().zip(&cells).enumerate() {
+            let around = Surroundings {
+                own_legend: shared.is_none(),
+                left: self.left_of_column(i, &panels, &cells),
+            };
+            if !panel.draw(canvas, self.theme, *cell, around)? {
                 return Err(self.too_small());
             }
         }
         Ok(())
+    }
+
+    /// The room that the panels of a column need left of their axes.
+    fn left_of_column(&self, panel: usize, panels: &[Prepared<'_>], cells: &[Area]) -> f64 {
+        let columns = self.columns();
+        let column = panels.iter().zip(cells).skip(panel % columns);
+        column
+            .step_by(columns)
+            .map(|(panel, cell)| panel.left(self.fonts, *cell))
+            .fold(0.0, f64::max)
+    }
+
+    fn columns(&self) -> usize {
+        self.figure
+            .columns
+            .clamp(1, self.figure.panels.len().max(1))
     }
 
     fn too_small(&self) -> ChartError {
@@ -220,7 +241,7 @@ impl<'a> Picture<'a> {
     /// The places of the panels, row by row.
     fn cells(&self, area: Area) -> Vec<Area> {
         let count = self.figure.panels.len();
-        let columns = self.figure.columns.clamp(1, count.max(1));
+        let columns = self.columns();
         let rows = count.div_ceil(columns).max(1);
         let width = (area.width() - GUTTER * (columns - 1) as f64) / columns as f64;
         let height = (area.height() - GUTTER * (rows - 1) as f64) / rows as f64;

@@ -31,6 +31,15 @@ pub(super) struct Prepared<'a> {
     pub(super) entries: Vec<Entry>,
 }
 
+/// What a panel has in common with those around it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings {
+    /// Whether its legend is its own.
+    pub(super) own_legend: bool,
+    /// Room left of the axes in its column, so that they stand below each other.
+    pub(super) left: f64,
+}
+
 /// Where the parts of a panel stand.
 struct Layout {
     area: Area,
@@ -68,7 +77,7 @@ impl<'a> Prepared<'a> {
         canvas: &mut dyn Canvas,
         theme: Theme,
         mut area: Area,
-        own_legend: bool,
+        around: Surroundings,
     ) -> Result<bool, ChartError> {
         let fonts = Fonts::get()?;
         canvas.open("panel", self.panel.title.as_deref());
@@ -85,13 +94,13 @@ impl<'a> Prepared<'a> {
             })?;
             area.top += TITLE * 1.8;
         }
-        if own_legend {
+        if around.own_legend {
             let legend = Legend::new(&self.entries, fonts, area.width());
             legend.draw(canvas, theme, (area.left, area.top))?;
             area.top += legend.height();
         }
         area.top += 6.0;
-        let Some(layout) = self.layout(fonts, area) else {
+        let Some(layout) = self.layout(fonts, area, around.left) else {
             return Ok(false);
         };
         let frame = Frame {
@@ -128,13 +137,17 @@ impl<'a> Prepared<'a> {
         self.panel.layers.iter().filter(bars).count()
     }
 
+    /// How much room the names left of the axis need in a part of the picture.
+    pub(super) fn left(&self, fonts: &Fonts, area: Area) -> f64 {
+        left_of_axis(fonts, &self.y_ticks(fonts, area, area.width()))
+    }
+
     /// Gives the axes the room that their names need, and the data the rest.
-    fn layout(&self, fonts: &Fonts, area: Area) -> Option<Layout> {
+    fn layout(&self, fonts: &Fonts, area: Area, left: f64) -> Option<Layout> {
         let mut inner = area;
         inner.bottom -= TICK_ROW + NAME_ROW;
         let y_ticks = self.y_ticks(fonts, inner, area.width());
-        let widest = widest(fonts, &y_ticks);
-        inner.left += NAME_ROW + widest + 8.0;
+        inner.left += left.max(left_of_axis(fonts, &y_ticks));
         inner.right -= match self.heat {
             Some(_) => COLOR_BAR,
             None => 14.0,
@@ -212,12 +225,13 @@ fn shades(heat: &Heat) -> Ruler {
     Ruler::new(&axis, extent)
 }
 
-/// Width of the widest name.
-fn widest(fonts: &Fonts, ticks: &[Tick]) -> f64 {
-    ticks
+/// Width of the widest name beside an upright axis, with the name of the axis itself.
+fn left_of_axis(fonts: &Fonts, ticks: &[Tick]) -> f64 {
+    let widest = ticks
         .iter()
         .map(|tick| fonts.width(&tick.label, TICK, Weight::Regular))
-        .fold(0.0, f64::max)
+        .fold(0.0, f64::max);
+    NAME_ROW + widest + 8.0
 }
 
 /// Whether names stand side by side on an axis without touching.

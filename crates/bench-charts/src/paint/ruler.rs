@@ -1,6 +1,7 @@
 //! An axis with its ends: which value has which place, and where it is marked.
 
 use super::number::number;
+use crate::bins::nice_step;
 use crate::{Axis, Scale};
 
 /// An axis with its ends.
@@ -194,20 +195,6 @@ impl Ruler {
             })
             .collect()
     }
-}
-
-/// The step of 1, 2, 2.5 or 5 times a power of ten that is at least `step`.
-pub(crate) fn nice_step(step: f64) -> f64 {
-    if !(step.is_finite() && step > 0.0) {
-        return 1.0;
-    }
-    let power = 10_f64.powf(step.log10().floor());
-    let digits = step / power;
-    let nice = [1.0, 2.0, 2.5, 5.0]
-        .into_iter()
-        .find(|nice| digits <= nice * (1.0 + 1e-9))
-        .unwrap_or(10.0);
-    nice * power
 }
 
 fn linear_ends(extent: Extent) -> (f64, f64) {

@@ -1,5 +1,9 @@
 use crate::Figure;
 
+/// Height of each of several rows of panels, and of the words around them.
+const ROW: u32 = 400;
+const HEADING: u32 = 120;
+
 /// How large a figure is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -31,11 +35,10 @@ impl Size {
     /// The size at which a figure reads well: each further row of panels makes it taller.
     pub fn of(figure: &Figure) -> Size {
         let rows = figure.panels.len().div_ceil(figure.columns.max(1)).max(1);
-        let further = u32::try_from(rows - 1).unwrap_or(u32::MAX);
         let one = Size::default();
-        let height = match rows {
+        let height = match u32::try_from(rows).unwrap_or(u32::MAX) {
             1 => one.height,
-            _ => one.height.saturating_add(further.saturating_mul(420)),
+            rows => rows.saturating_mul(ROW).saturating_add(HEADING),
         };
         Size { height, ..one }
     }
