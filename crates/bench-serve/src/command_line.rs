@@ -1,6 +1,7 @@
 use bench_core::cli::RunOptions;
+use bench_core::cli::sweep::SweepOptions;
 use bench_sim::SimConfig;
-use clap::{Args, Parser};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 
 /// Benchmark an LLM server and report what its users would feel.
 ///
@@ -14,11 +15,74 @@ use clap::{Args, Parser};
     version,
     max_term_width = 100,
     after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
 )]
 pub struct Cli {
     /// What to run, if nothing else is to be done.
     #[command(flatten)]
     pub run: RunLine,
+
+    /// What else is to be done.
+    #[command(subcommand)]
+    pub command: Option<Task>,
+}
+
+/// What can be done with several runs.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Measure all combinations of lengths, loads and whatever else differs
+    ///
+    /// CONFIG is a YAML file. Its keys are flags of `bench-serve`, for all points; what the
+    /// points differ in are the pairs of `input_output` and of `concurrency_prompts`, and the
+    /// lists under `sweep`. A flag on the command line takes the place of one in the file. Each
+    /// point has a result in the folder of the sweep, and a point that fails does not end it.
+    ///
+    /// All flags of a run can be given too: see `bench-serve --help`.
+    #[command(after_help = SWEEP_EXAMPLES)]
+    Sweep(Box<SweepLine>),
+}
+
+/// The flags of a sweep.
+#[derive(Args, Clone, Debug)]
+pub struct SweepLine {
+    /// What is swept.
+    #[command(flatten)]
+    pub sweep: SweepOptions,
+
+    /// What all points share.
+    #[command(flatten)]
+    pub run: SharedRunLine,
+}
+
+/// The flags of a run, for a command with several of them. Its help does not repeat them.
+#[derive(Clone, Debug)]
+pub struct SharedRunLine(pub RunLine);
+
+impl Args for SharedRunLine {
+    fn augment_args(command: Command) -> Command {
+        let is_shown: Vec<_> = command
+            .get_arguments()
+            .map(|arg| arg.get_id().clone())
+            .collect();
+        RunLine::augment_args(command).mut_args(|arg| {
+            let hidden = !is_shown.contains(arg.get_id());
+            arg.hide_short_help(hidden).hide_long_help(hidden)
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        SharedRunLine::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SharedRunLine {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<SharedRunLine, clap::Error> {
+        RunLine::from_arg_matches(matches).map(SharedRunLine)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
 }
 
 /// The flags of a run: what is to be run, and what the program itself needs for it.
@@ -71,6 +135,24 @@ Examples:
       --request-rate 10 --goodput ttft:200 tpot:50 --save-result
       Recorded conversations, Poisson arrivals at 10/s, goodput, result as JSON";
 
+const SWEEP_EXAMPLES: &str = "\
+Example, a file combos.yaml:
+  model: Qwen/Qwen2.5-7B-Instruct
+  base_url: http://localhost:8000
+  ignore_eos: true
+  input_output:
+    - [1024, 128]
+    - [128, 1024]
+  concurrency_prompts:
+    - [1, 20]
+    - [16, 160]
+    - [64, 640]
+
+  bench-serve sweep combos.yaml --num-runs 3
+      Six points, each three times, into results/Qwen2.5-7B-Instruct_DATE/
+  bench-serve sweep combos.yaml --resume
+      What is missing of it";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +166,42 @@ mod tests {
             shown.contains("options") && !shown.contains("s3cret"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn a_sweep_takes_the_flags_of_a_run_and_does_not_repeat_their_help() {
+        let line = [
+            "bench-serve",
+            "sweep",
+            "c.yaml",
+            "--num-runs",
+            "2",
+            "--sim",
+            "--seed=7",
+        ];
+        let cli = Cli::parse_from(line);
+        let Some(Task::Sweep(sweep)) = cli.command else {
+            panic!("it is a sweep");
+        };
+        assert_eq!(sweep.sweep.num_runs, 2);
+        assert!(sweep.run.0.sim);
+        assert_eq!(sweep.run.0.options.load.seed, 7);
+        let help = Cli::try_parse_from(["bench-serve", "sweep", "--help"]).unwrap_err();
+        let help = help.to_string();
+        assert!(
+            help.contains("--num-runs") && help.contains("input_output"),
+            "{help}"
+        );
+        assert!(
+            !help.contains("--random-input-len") && !help.contains("--sim-seed"),
+            "{help}"
+        );
+        let before = Cli::try_parse_from(["bench-serve", "--sim", "sweep"]).unwrap_err();
+        assert!(before.to_string().contains("sweep"), "{before}");
     }
 }

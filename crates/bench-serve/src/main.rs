@@ -5,18 +5,20 @@ mod program;
 
 use std::process::ExitCode;
 
-use bench_serve::Cli;
-use clap::Parser;
+use bench_serve::{Cli, Task};
+use clap::{CommandFactory, FromArgMatches};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     program::start(async move {
-        match program::once(&cli.run).await {
-            Ok(code) => code,
-            Err(error) => error.tell(),
-        }
+        let ended = match &cli.command {
+            None => program::once(&cli.run).await,
+            Some(Task::Sweep(_)) => program::sweep(&matches).await,
+        };
+        ended.unwrap_or_else(|error| error.tell())
     })
 }

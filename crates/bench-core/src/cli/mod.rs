@@ -7,6 +7,7 @@ mod prepare;
 mod progress;
 mod serial;
 mod suitable;
+pub mod sweep;
 
 pub use carry_out::Carried;
 pub use error::OptionsError;

@@ -65,6 +65,21 @@ impl fmt::Debug for Surroundings {
     }
 }
 
+/// What options come to by themselves.
+struct Checked {
+    backend: &'static dyn Backend,
+    arrivals: Arrivals,
+    summary: SummaryOptions,
+    metrics: Vec<&'static Metric>,
+    metadata: Vec<(String, String)>,
+    timeouts: Timeouts,
+    grace: Duration,
+    ready_timeout: Duration,
+    request: RequestOptions,
+    base_urls: Vec<String>,
+    control: Control,
+}
+
 /// Where the result of a run goes.
 #[derive(Clone, Debug)]
 pub struct Saving {
@@ -97,23 +112,20 @@ impl RunOptions {
         &self,
         around: Surroundings,
     ) -> Result<(Run, Option<Saving>), OptionsError> {
-        let backend = backend(&self.server.backend)?;
-        let arrivals = self.arrivals()?;
-        let (task, streamed) = (backend.task(), backend.can_stream() && !self.send.no_stream);
-        let summary = self.summary(task, streamed)?;
-        let metrics = self.metrics(task, streamed)?;
-        self.check_failure_rate()?;
-        let metadata = pairs("--metadata", &self.result.metadata)?;
-        check_metadata(&metadata)?;
-        let timeouts = self.timeouts(streamed)?;
-        let grace = seconds("--grace-period", self.client.grace_period)?;
-        let ready_timeout = seconds(
-            "--ready-check-timeout-sec",
-            self.server.ready_check_timeout_sec,
-        )?;
-        let mut request = self.request(&around)?;
-        let base_urls = self.base_urls(&around)?;
-        let control = self.control()?;
+        let checked = self.checked(&around)?;
+        let Checked {
+            backend,
+            arrivals,
+            summary,
+            metrics,
+            metadata,
+            timeouts,
+            grace,
+            mut ready_timeout,
+            mut request,
+            base_urls,
+            control,
+        } = checked;
         let saving = self.saving()?;
         let record_log = self.record_log()?;
 
@@ -123,7 +135,6 @@ impl RunOptions {
             let target = Target::resolve(url, &transport).await;
             targets.push(target.map_err(RunError::from)?);
         }
-        let mut ready_timeout = ready_timeout;
         if request.model.is_empty() {
             let began = Instant::now();
             request.model =
@@ -182,6 +193,48 @@ impl RunOptions {
             .stop_handle(around.stop)
             .build();
         Ok((run, saving))
+    }
+
+    /// Whether the options make sense, as far as can be told without a server and without
+    /// reading or writing a file.
+    ///
+    /// # Errors
+    /// [`OptionsError`], which names the flag.
+    pub fn check(&self, around: &Surroundings) -> Result<(), OptionsError> {
+        self.checked(around).map(drop)
+    }
+
+    fn checked(&self, around: &Surroundings) -> Result<Checked, OptionsError> {
+        let backend = backend(&self.server.backend)?;
+        let arrivals = self.arrivals()?;
+        let (task, streamed) = (backend.task(), backend.can_stream() && !self.send.no_stream);
+        let summary = self.summary(task, streamed)?;
+        let metrics = self.metrics(task, streamed)?;
+        self.check_failure_rate()?;
+        let metadata = pairs("--metadata", &self.result.metadata)?;
+        check_metadata(&metadata)?;
+        let timeouts = self.timeouts(streamed)?;
+        let grace = seconds("--grace-period", self.client.grace_period)?;
+        let ready_timeout = seconds(
+            "--ready-check-timeout-sec",
+            self.server.ready_check_timeout_sec,
+        )?;
+        let request = self.request(around)?;
+        let base_urls = self.base_urls(around)?;
+        let control = self.control()?;
+        Ok(Checked {
+            backend,
+            arrivals,
+            summary,
+            metrics,
+            metadata,
+            timeouts,
+            grace,
+            ready_timeout,
+            request,
+            base_urls,
+            control,
+        })
     }
 
     fn arrivals(&self) -> Result<Arrivals, OptionsError> {

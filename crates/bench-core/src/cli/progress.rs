@@ -27,6 +27,8 @@ pub struct ProgressBar {
     last_done: u64,
     total: u64,
     measuring: bool,
+    /// Which run of several this is.
+    title: Option<String>,
 }
 
 /// Tokens per second since a moment ago.
@@ -60,6 +62,23 @@ impl ProgressBar {
             last_done: 0,
             total: 0,
             measuring: false,
+            title: None,
+        }
+    }
+
+    /// As [`ProgressBar::new`], for a run of several that `title` tells from the others. It says
+    /// no more than it must.
+    pub fn of_several(title: String, hidden: bool) -> ProgressBar {
+        ProgressBar {
+            title: Some(title),
+            ..ProgressBar::new(hidden)
+        }
+    }
+
+    /// Says what is said of a run that stands alone.
+    fn say_alone(&self, text: &str) {
+        if self.title.is_none() {
+            self.say(text);
         }
     }
 
@@ -105,8 +124,10 @@ impl ProgressBar {
             self.last_line = Some(Instant::now());
             let elapsed = progress.elapsed.as_secs_f64();
             let state = self.state(progress);
+            let title = self.title.iter().map(|title| format!("{title} "));
+            let title: String = title.collect();
             self.say(&format!(
-                "[{elapsed:6.1} s] {}/{} done, {state}",
+                "{title}[{elapsed:6.1} s] {}/{} done, {state}",
                 progress.done, self.total
             ));
         }
@@ -118,16 +139,19 @@ impl Observer for ProgressBar {
         match phase {
             Phase::ReadyCheck => self.say("Waiting for the server to answer..."),
             Phase::WarmUp { requests } => {
-                self.say(&format!("Warming up with {requests} requests..."));
+                self.say_alone(&format!("Warming up with {requests} requests..."));
             }
             Phase::Measuring { requests } => {
-                self.say("Starting main benchmark run...");
+                self.say_alone("Starting main benchmark run...");
                 self.total = requests;
                 self.measuring = true;
                 self.last_line = Some(Instant::now());
                 self.rate.since = Instant::now();
                 self.bar.set_length(requests);
-                let template = "{bar:32} {pos}/{len} [{elapsed}<{eta}] {msg}";
+                let template = "{prefix}{bar:32} {pos}/{len} [{elapsed}<{eta}] {msg}";
+                if let Some(title) = &self.title {
+                    self.bar.set_prefix(format!("{title} "));
+                }
                 if let Ok(style) = ProgressStyle::with_template(template) {
                     self.bar.set_style(style.progress_chars("##-"));
                 }

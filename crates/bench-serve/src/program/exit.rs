@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use bench_core::cli::OptionsError;
+use bench_core::cli::sweep::SweepError;
 use bench_core::report::ReportError;
 use bench_serve::SimulatorError;
 
@@ -30,6 +31,11 @@ impl ProgramError {
         ProgramError { code, message }
     }
 
+    /// Of a thing that cannot be, if the program is right.
+    pub(crate) fn bug(error: impl fmt::Display) -> ProgramError {
+        ProgramError::new(FAILED, format!("{error}; this is a bug, please report it"))
+    }
+
     /// Prints it, and is its exit code.
     pub(crate) fn tell(&self) -> ExitCode {
         eprintln!("error: {}", self.message);
@@ -39,6 +45,13 @@ impl ProgramError {
 
 impl From<OptionsError> for ProgramError {
     fn from(error: OptionsError) -> ProgramError {
+        let code = if error.is_usage() { USAGE } else { FAILED };
+        ProgramError::new(code, error)
+    }
+}
+
+impl From<SweepError> for ProgramError {
+    fn from(error: SweepError) -> ProgramError {
         let code = if error.is_usage() { USAGE } else { FAILED };
         ProgramError::new(code, error)
     }

@@ -4,6 +4,8 @@
 mod exit;
 mod once;
 mod process;
+mod sweep;
 
 pub(crate) use once::once;
 pub(crate) use process::start;
+pub(crate) use sweep::sweep;
