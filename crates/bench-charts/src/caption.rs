@@ -127,7 +127,7 @@ fn share(some: usize, all: usize) -> String {
 fn dates(runs: &[&RunResult]) -> Option<String> {
     let dates: Vec<String> = runs
         .iter()
-        .filter_map(|run| run.date.as_deref().map(readable))
+        .filter_map(|run| run.date.as_deref().map(readable_date))
         .collect();
     let (first, last) = (dates.iter().min()?, dates.iter().max()?);
     if first == last {
@@ -142,7 +142,7 @@ fn dates(runs: &[&RunResult]) -> Option<String> {
 }
 
 /// `20261121-212313` as `2026-11-21 21:23`. Other forms stay as they are.
-fn readable(date: &str) -> String {
+pub(crate) fn readable_date(date: &str) -> String {
     let digits = date.bytes().enumerate();
     let stamp = date.len() == 15
         && digits.into_iter().all(|(place, byte)| match place {
@@ -367,7 +367,10 @@ mod tests {
 
     #[test]
     fn a_date_of_another_form_stays() {
-        assert_eq!(readable("2026-11-21T21:23:13Z"), "2026-11-21T21:23:13Z");
-        assert_eq!(readable("2026112121231é"), "2026112121231é");
+        assert_eq!(
+            readable_date("2026-11-21T21:23:13Z"),
+            "2026-11-21T21:23:13Z"
+        );
+        assert_eq!(readable_date("2026112121231é"), "2026112121231é");
     }
 }

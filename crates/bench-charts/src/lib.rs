@@ -4,6 +4,7 @@ mod bins;
 mod caption;
 mod figure;
 pub mod figures;
+pub mod html;
 mod no_chart;
 mod paint;
 mod palette;

@@ -43,6 +43,16 @@ pub fn sweep(runs: &[RunResult]) -> Result<Figure, NoChart> {
     Ok(figure)
 }
 
+/// Where the throughput of each series levels off, in words.
+pub(crate) fn knees(runs: &[RunResult]) -> Vec<String> {
+    let Ok(arranged) = arrange(ID, runs) else {
+        return Vec::new();
+    };
+    let sweeps = arranged.series.iter().map(Sweep::of);
+    let sweeps = sweeps.filter(|sweep| sweep.output.means.len() > 1);
+    sweeps.map(|sweep| sweep.verdict(&arranged.axis)).collect()
+}
+
 /// The output throughput of a series over its loads.
 struct Sweep<'s, 'a> {
     series: &'s Series<'a>,
