@@ -4,6 +4,8 @@ use bench_datasets::DatasetError;
 use bench_report::ReportError;
 use thiserror::Error;
 
+use crate::{Format, Skipped};
+
 /// Why results cannot be worked with.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -42,6 +44,39 @@ pub enum AggregateError {
         /// The path.
         path: PathBuf,
     },
+    /// There is no run in any of the files.
+    #[error("no run was found; {}", hint(.skipped))]
+    NothingFound {
+        /// What was there instead.
+        skipped: Vec<Skipped>,
+    },
+    /// A file that is to be written exists.
+    #[error(
+        "{} exists; choose another name with --output, or pass --overwrite to replace it",
+        .path.display()
+    )]
+    OutputExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file cannot be written.
+    #[error(
+        "cannot write {}: {source}; check the permissions and the free space, \
+         or choose another place with --output",
+        .path.display()
+    )]
+    WriteOutput {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A second header is wanted where there is none.
+    #[error("--bilingual adds a header to tables in csv, and the format is {format}; leave it out")]
+    BilingualFormat {
+        /// What the table was to be written as.
+        format: Format,
+    },
     /// A file is no result, and that is not to be passed over.
     #[error("{} {reason}; take it away, or do without --strict to pass it over", .path.display())]
     NotAResult {
@@ -58,12 +93,26 @@ impl AggregateError {
         match self {
             AggregateError::Log(ReportError::LogLine { .. } | ReportError::LogCutShort { .. })
             | AggregateError::Write(_)
+            | AggregateError::WriteOutput { .. }
+            | AggregateError::NothingFound { .. }
             | AggregateError::NotAResult { .. } => false,
             AggregateError::Log(_)
             | AggregateError::Tokenizer { .. }
             | AggregateError::Destination(_)
             | AggregateError::NoSuchPath { .. }
+            | AggregateError::OutputExists { .. }
+            | AggregateError::BilingualFormat { .. }
             | AggregateError::ResultIsLog { .. } => true,
         }
     }
+}
+
+/// What to do where nothing was found, with the reasons for what is there.
+fn hint(skipped: &[Skipped]) -> String {
+    if skipped.is_empty() {
+        return "give result files, or a folder with files that end in .json, .jsonl or .csv"
+            .to_owned();
+    }
+    let reasons: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+    format!("passed over:\n  {}", reasons.join("\n  "))
 }

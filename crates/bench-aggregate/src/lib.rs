@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+mod aggregate;
 mod cli;
 mod columns;
 mod error;
+mod output;
 mod pareto;
 mod read;
 mod rebuild;
+mod table;
 
+pub use aggregate::{AggregateOptions, Aggregated, Format, aggregate};
 pub use cli::{Cli, Command};
 pub use error::AggregateError;
 pub use pareto::{NoPoint, Pareto, ParetoPoint, ParetoRules, SpeedSource, pareto};

@@ -162,16 +162,20 @@ fn find(percentiles: &[Percentile], p: f64) -> Option<f64> {
     found.map(|percentile| percentile.value)
 }
 
-/// Where a percentile lies between two ranks.
-struct Place {
-    low: usize,
-    high: usize,
+/// Where a percentile lies between two ranks of samples in ascending order, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// The rank below.
+    pub low: usize,
+    /// The rank above; the same where the percentile is a sample.
+    pub high: usize,
     fraction: f64,
 }
 
 impl Place {
-    fn of(p: f64, n: usize) -> Place {
-        let rank = (n - 1) as f64 * (p / 100.0);
+    /// The place of the `p`-th percentile, 0 to 100, of `n` samples.
+    pub fn of(p: f64, n: usize) -> Place {
+        let rank = n.saturating_sub(1) as f64 * (p / 100.0);
         let low = rank.floor();
         Place {
             low: low as usize,
@@ -180,8 +184,9 @@ impl Place {
         }
     }
 
-    /// numpy's own formula, which keeps the result between both ends and monotonic.
-    fn interpolate(&self, a: f64, b: f64) -> f64 {
+    /// The percentile between the samples at both ranks, by numpy's own formula, which keeps
+    /// the result between both ends and monotonic.
+    pub fn interpolate(&self, a: f64, b: f64) -> f64 {
         if self.fraction < 0.5 {
             a + (b - a) * self.fraction
         } else {

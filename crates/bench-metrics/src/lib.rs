@@ -14,7 +14,7 @@ mod summary;
 pub mod tokens;
 
 pub use audit::{LimitReason, SelfAudit, WorkerAudit};
-pub use distribution::{Distribution, Percentile, parse_percentiles};
+pub use distribution::{Distribution, Percentile, Place, parse_percentiles};
 pub use error::MetricsError;
 pub use knee::knee;
 pub use measurable::{check_measurable, comes_whole, default_metrics, measurable};

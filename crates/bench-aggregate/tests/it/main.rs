@@ -1,5 +1,6 @@
 //! Tests of the program itself, against logs of small runs made by hand.
 
+mod aggregate;
 mod corpus;
 mod make;
 mod read;
