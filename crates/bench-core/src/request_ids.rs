@@ -27,8 +27,8 @@ impl RequestIds {
         }
     }
 
-    /// The id of a request.
-    pub(crate) fn of(&self, number: u64) -> String {
+    /// The id of a request by its number in the order of sending, from 0.
+    pub fn of(&self, number: u64) -> String {
         match self {
             RequestIds::Prefix(prefix) => format!("{prefix}{number}"),
             RequestIds::Uuid(run) => {

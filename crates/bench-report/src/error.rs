@@ -41,6 +41,15 @@ pub enum ReportError {
         /// The file.
         path: PathBuf,
     },
+    /// The file of per-request metrics exists and is not to be replaced.
+    #[error(
+        "{} exists; choose another --result-filename, or pass --overwrite to replace it",
+        .path.display()
+    )]
+    RequestsExist {
+        /// The file.
+        path: PathBuf,
+    },
     /// A path that should be a file is something else.
     #[error(
         "{} is not a regular file; choose another --result-filename",

@@ -5,6 +5,7 @@ mod error;
 mod options;
 mod prepare;
 mod progress;
+mod saving;
 mod serial;
 mod suitable;
 pub mod sweep;
@@ -15,5 +16,6 @@ pub use options::{
     ClientOptions, ControlOptions, LoadOptions, ResultOptions, RunOptions, SendOptions,
     ServerOptions,
 };
-pub use prepare::{Saving, Surroundings};
+pub use prepare::Surroundings;
 pub use progress::ProgressBar;
+pub use saving::Saving;

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use bench_backends::{BACKENDS, Backend};
 use bench_datasets::DatasetOptions;
+use bench_report::RequestsFormat;
 use bench_types::{Sampling, Task};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -443,6 +444,13 @@ pub struct ResultOptions {
     #[arg(long, requires = "saved")]
     pub save_detailed: bool,
 
+    /// Write a file of per-request metrics, with the answers: a record or a row each
+    ///
+    /// In the folder of the result, under its name with the ending `.requests.json` or
+    /// `.requests.csv`; with or without --save-result.
+    #[arg(long, value_name = "json|csv")]
+    pub save_requests: Option<RequestsFormat>,
+
     /// Write the result as a line added to a file that may exist
     #[arg(long, group = "saved")]
     pub append_result: bool,
@@ -491,6 +499,7 @@ impl Default for ResultOptions {
             max_failure_rate: None,
             save_result: false,
             save_detailed: false,
+            save_requests: None,
             append_result: false,
             overwrite: false,
             result_dir: PathBuf::from("."),

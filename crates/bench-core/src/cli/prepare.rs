@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bench_backends::{Backend, backend};
 use bench_datasets::{Tokenizer, dataset_hash};
@@ -11,12 +11,13 @@ use bench_metrics::{
     Metric, MetricsError, Slo, SummaryOptions, check_measurable, default_metrics, parse_metrics,
     parse_percentiles,
 };
+use bench_report::check_metadata;
 use bench_report::record_log::{self, RecordLogWriter};
-use bench_report::{Destination, Report, ReportError, check_metadata, date_stamp};
 use bench_types::{Conversation, Task};
 use http::{HeaderName, HeaderValue};
 
 use super::options::BUILTIN;
+use super::saving::Saving;
 use super::suitable::check_suitable;
 use super::{OptionsError, RunOptions};
 use crate::ready::discover;
@@ -80,28 +81,6 @@ struct Checked {
     control: Control,
 }
 
-/// Where the result of a run goes.
-#[derive(Clone, Debug)]
-pub struct Saving {
-    destination: Destination,
-    /// The file is named after the run.
-    default_name: bool,
-    detailed: bool,
-}
-
-impl Saving {
-    /// Writes the result and returns its path.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn save(mut self, report: &Report) -> Result<PathBuf, ReportError> {
-        if self.default_name {
-            self.destination.file_name = report.file_name();
-        }
-        self.destination.write(report, self.detailed)
-    }
-}
-
 impl RunOptions {
     /// Makes a run of the options: checks them, asks the server what they leave open, makes
     /// the dataset. What can be found wrong is found here, before the first request.
@@ -126,7 +105,7 @@ impl RunOptions {
             base_urls,
             control,
         } = checked;
-        let saving = self.saving()?;
+        let saving = Saving::check(&self.result, &request)?;
         let record_log = self.record_log()?;
 
         let transport = self.transport(&around);
@@ -183,7 +162,7 @@ impl RunOptions {
             .timeouts(timeouts)
             .request(request)
             .tokenizer(tokenizer)
-            .keep_text(self.result.save_detailed)
+            .keep_text(self.result.keeps_text())
             .summary(summary)
             .metrics(metrics)
             .ready_timeout(ready_timeout)
@@ -425,29 +404,6 @@ impl RunOptions {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Finds out before the run whether its result can be written.
-    fn saving(&self) -> Result<Option<Saving>, OptionsError> {
-        let result = &self.result;
-        if !result.save_result && !result.append_result {
-            return Ok(None);
-        }
-        let saving = Saving {
-            destination: Destination {
-                dir: result.result_dir.clone(),
-                file_name: result.result_filename.clone().unwrap_or_else(|| {
-                    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                    date_stamp(now.unwrap_or_default().as_secs_f64()) + ".json"
-                }),
-                append: result.append_result,
-                overwrite: result.overwrite,
-            },
-            default_name: result.result_filename.is_none(),
-            detailed: result.save_detailed,
-        };
-        saving.destination.check()?;
-        Ok(Some(saving))
     }
 
     /// The record log to be written. Finds out before the run whether it can be.

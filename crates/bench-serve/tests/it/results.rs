@@ -1,8 +1,11 @@
 //! What a run writes.
 
+use std::path::Path;
+
+use bench_sim::SimHandle;
 use serde_json::Value;
 
-use crate::support::{assert_fails, server, small, stderr};
+use crate::support::{assert_fails, result, server, small, stderr, text};
 
 #[test]
 fn a_result_says_what_it_takes_to_run_it_again() {
@@ -172,4 +175,90 @@ fn an_unwritable_folder_is_found_before_the_run() {
     let save = ["--save-result", "--result-dir", dir.to_str().unwrap()];
     assert_fails(&small(&server, &save), 2, &[dir.to_str().unwrap()]);
     assert_eq!(server.stats().requests, 0);
+}
+
+/// Runs eight requests that save their metrics, and returns the names of the files.
+fn save_requests(server: &SimHandle, dir: &Path, arguments: &[&str]) -> Vec<String> {
+    let save = ["--result-dir", text(dir), "--no-record-log"];
+    let output = small(server, &[&save[..], arguments].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn per_request_metrics_are_saved_under_the_name_of_the_result() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    let both = ["--save-result", "--save-requests", "json"];
+    let ids = ["--request-id-prefix", "mine-", "--temperature", "0.25"];
+    let names = save_requests(&server, folder.path(), &[&both[..], &ids].concat());
+    let stem = names[0].strip_suffix(".json").expect("the result");
+    assert_eq!(names[1..], [format!("{stem}.requests.json")]);
+
+    let saved = result(&folder.path().join(&names[0]));
+    let file = result(&folder.path().join(&names[1]));
+    assert_eq!(file["metadata"]["total_requests"], 8);
+    assert_eq!(file["metadata"]["successful_requests"], 8);
+    let requests = file["requests"].as_array().unwrap();
+    for (number, request) in requests.iter().enumerate() {
+        assert_eq!(request["request_id"], format!("mine-{number}"));
+        assert_eq!(request["tokens"]["prompt_tokens"], 16);
+        assert_eq!(request["tokens"]["completion_tokens"], 4);
+        assert_eq!(request["request_params"]["model"], "sim-model");
+        assert_eq!(request["request_params"]["temperature"], 0.25);
+        assert_eq!(request["request_params"]["max_tokens"], 4);
+        assert!(request["content"]["text_length"].as_u64() > Some(0));
+        let seconds = request["client_metrics"]["e2e_latency_ms"]
+            .as_f64()
+            .unwrap()
+            / 1e3;
+        let latency = saved["latencies"][number].as_f64().unwrap();
+        assert!((seconds - latency).abs() < 1e-9, "{seconds} {latency}");
+    }
+    let sent = server.stats().recorded;
+    let sent: Vec<_> = sent
+        .iter()
+        .filter_map(|sent| sent.headers.get("x-request-id"))
+        .collect();
+    for request in requests {
+        let id = request["request_id"].as_str().unwrap();
+        assert!(sent.iter().any(|sent| *sent == id), "{id} of {sent:?}");
+    }
+}
+
+#[test]
+fn per_request_metrics_need_no_result_and_replace_nothing_unasked() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    let alone = ["--save-requests", "csv", "--result-filename", "r.json"];
+    let names = save_requests(&server, folder.path(), &alone);
+    assert_eq!(names, ["r.requests.csv"]);
+    let path = folder.path().join("r.requests.csv");
+    let table = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(table.lines().count(), 9);
+    let again = [&alone[..], &["--result-dir", text(folder.path())]].concat();
+    assert_fails(
+        &small(&server, &again),
+        2,
+        &["r.requests.csv", "--overwrite"],
+    );
+    assert_eq!(server.stats().requests, 8);
+
+    std::fs::remove_file(&path).unwrap();
+    let appended = ["--append-result", "--save-requests", "json"];
+    let appended = [&appended[..], &["--result-filename", "all.jsonl"]].concat();
+    save_requests(&server, folder.path(), &appended);
+    let names = save_requests(&server, folder.path(), &appended);
+    assert_eq!(
+        names,
+        ["all-2.requests.json", "all.jsonl", "all.requests.json"]
+    );
+
+    let unknown = small(&server, &["--save-requests", "xml"]);
+    assert_fails(&unknown, 2, &["--save-requests", "json or csv"]);
 }
