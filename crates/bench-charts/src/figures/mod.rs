@@ -3,6 +3,7 @@
 
 mod cdf;
 mod compare;
+mod cumulative;
 mod curve;
 mod dimension;
 mod distribution;
@@ -12,21 +13,30 @@ pub(crate) mod make;
 mod over_time;
 mod overlay;
 mod pareto;
+mod request_times;
 mod samples;
 mod series;
+mod stalls;
 mod sweep;
+mod thin;
 mod throughput;
+mod timeline;
 
 use bench_report::RunResult;
 
 use crate::{Figure, NoChart};
 
 pub use compare::{Comparison, Difference, Verdict, compare};
+pub use cumulative::{Counting, TokenTotals, cumulative, token_totals};
 pub(crate) use dimension::{Dimension, distinct, tags};
 pub use distribution::distribution;
 pub use latency::latency;
 pub use over_time::over_time;
 pub use pareto::{Tradeoff, TradeoffNotes, pareto};
+pub use stalls::stalls;
+pub use sweep::sweep;
+pub use throughput::throughput;
+pub use timeline::timeline;
 pub(crate) use samples::samples;
 pub(crate) use sweep::knees;
 pub use sweep::sweep;
