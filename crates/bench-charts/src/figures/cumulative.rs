@@ -10,16 +10,14 @@ use bench_report::RunResult;
 use self::events::{Event, Events};
 use self::plateaus::{Plateaus, plateaus};
 use super::request_times::{left_out, span_text};
-use super::thin::{rising, round_up};
+use super::thin::rising;
+use crate::bins::Windows;
 use crate::{Axis, Caption, Figure, Ink, Layer, Marks, NoChart, Panel, Point, Span};
 
 const ID: &str = "cumulative";
 
 /// How many columns a curve is thinned to: more than a picture has pixels to tell apart.
 const COLUMNS: usize = 2000;
-
-/// How many windows the rate is shown in at most.
-const WINDOWS: f64 = 100.0;
 
 /// How many plateaus have their length beside them.
 const NAMED: usize = 5;
@@ -198,34 +196,19 @@ impl Curves<'_> {
     }
 
     fn rates(&self) -> Panel {
-        let width = round_up(self.duration / WINDOWS);
+        let windows = Windows::until(self.duration);
+        let layers = self.layers(|group| {
+            windows.rates(self.of(group).map(|(x, tokens)| (x, f64::from(tokens))))
+        });
         Panel {
-            title: Some(format!("Tokens per second, in windows of {width} s")),
+            title: Some(format!(
+                "Tokens per second, in windows of {} s",
+                windows.length
+            )),
             x: self.time(),
             y: Axis::linear("Output rate", Some("tok/s")),
-            layers: self.layers(|group| self.windows(group, width)),
+            layers,
         }
-    }
-
-    /// The rate in each window. What is left after the last whole one belongs to it if it is
-    /// shorter than half a window, so that a single token in no time is no great rate.
-    fn windows(&self, group: Group, width: f64) -> Vec<Point> {
-        let count = (self.duration / width).round().max(1.0) as usize;
-        let mut tokens = vec![0u64; count];
-        for (x, some) in self.of(group) {
-            let window = (x / width) as usize;
-            tokens[window.min(count - 1)] += u64::from(some);
-        }
-        let edge = |window: usize| match window == count {
-            true => self.duration,
-            false => window as f64 * width,
-        };
-        let rate = |window: usize| tokens[window] as f64 / (edge(window + 1) - edge(window));
-        let mut points: Vec<Point> = (0..count)
-            .map(|window| Point::at(edge(window), rate(window)))
-            .collect();
-        points.push(Point::at(self.duration, rate(count - 1)));
-        points
     }
 
     /// A layer for all, and for the shorter and the longer prompts if they are told apart.

@@ -5,7 +5,7 @@ use crate::Point;
 /// Points of a curve that never falls, at most about two for each of `columns` between 0 and
 /// `end`: the first and the last of each. As steps they look like all of them if a column is no
 /// wider than a pixel, since in between the curve stays between the two. The first and the last
-/// point are kept as they are.
+/// point are kept as they are. Points come one by one, since there may be millions.
 pub(crate) fn rising(
     points: impl Iterator<Item = (f64, f64)>,
     end: f64,
@@ -41,14 +41,6 @@ pub(crate) fn evenly(all: usize, wanted: usize) -> Vec<usize> {
     }
     let gaps = wanted.saturating_sub(1).max(1);
     (0..wanted).map(|one| one * (all - 1) / gaps).collect()
-}
-
-/// The least of 1, 2 and 5 times a power of ten that is not below `least`.
-pub(crate) fn round_up(least: f64) -> f64 {
-    let power = 10f64.powf(least.log10().floor());
-    let steps = [1.0, 2.0, 5.0].map(|step| step * power);
-    let enough = steps.into_iter().find(|step| *step >= least);
-    enough.unwrap_or(10.0 * power)
 }
 
 #[cfg(test)]
@@ -97,14 +89,5 @@ mod tests {
         let many = evenly(100_000, 1000);
         assert_eq!((many.len(), many[0], many[999]), (1000, 0, 99_999));
         assert!(many.windows(2).all(|pair| pair[0] < pair[1]));
-    }
-
-    #[test]
-    fn windows_are_round() {
-        let rounded = [0.9, 1.0, 1.1, 0.03, 6.0].map(round_up);
-        let expected = [1.0, 1.0, 2.0, 0.05, 10.0];
-        for (rounded, expected) in rounded.into_iter().zip(expected) {
-            assert!((rounded - expected).abs() < 1e-12, "{rounded} {expected}");
-        }
     }
 }
