@@ -19,6 +19,9 @@ const ID: &str = "cumulative";
 /// How many columns a curve is thinned to: more than a picture has pixels to tell apart.
 const COLUMNS: usize = 2000;
 
+/// Height of the strip that shows plateaus, as a share of the height of the curve.
+const STRIP: f64 = 0.06;
+
 /// How many plateaus have their length beside them.
 const NAMED: usize = 5;
 
@@ -177,20 +180,26 @@ struct Curves<'a> {
 
 impl Curves<'_> {
     fn counts(&self, plateaus: &Plateaus, tokens: u64) -> Panel {
-        let mut layers = bands(plateaus, tokens as f64);
-        layers.extend(self.layers(|group| {
+        let top = tokens as f64;
+        let mut layers = self.layers(|group| {
             let mut total = 0u64;
             let points = self.of(group).map(|(x, tokens)| {
                 total += u64::from(tokens);
                 (x, total as f64)
             });
             rising(points, self.duration, COLUMNS)
-        }));
-        layers.extend(lengths(plateaus, tokens as f64));
+        });
+        let mut y = Axis::linear("Output tokens", None);
+        if !plateaus.longest.is_empty() {
+            let ceiling = top * (1.0 + STRIP);
+            layers.extend(strip(plateaus, top, ceiling));
+            layers.push(lengths(plateaus, (top + ceiling) / 2.0));
+            y.range = Some((0.0, ceiling));
+        }
         Panel {
             title: Some("Tokens so far".to_owned()),
             x: self.time(),
-            y: Axis::linear("Output tokens", None),
+            y,
             layers,
         }
     }
@@ -240,36 +249,35 @@ impl Curves<'_> {
     }
 }
 
-/// Plateaus as boxes behind the curve.
-fn bands(plateaus: &Plateaus, top: f64) -> Vec<Layer> {
+/// Plateaus as boxes above the curve.
+fn strip(plateaus: &Plateaus, bottom: f64, top: f64) -> Vec<Layer> {
     let kinds = [
         ("no token, requests under way", Ink::Bad, true),
         ("no token, nothing under way", Ink::Muted, false),
     ];
-    let band = |(name, ink, busy): (&str, Ink, bool)| {
+    let boxes = |(name, ink, busy): (&str, Ink, bool)| {
         let longest = plateaus.longest.iter();
         let spans = longest.filter(|plateau| (plateau.under_way > 0) == busy);
         let spans = spans.map(|plateau| Span {
             left: plateau.from,
             right: plateau.to,
-            bottom: 0.0,
+            bottom,
             top,
         });
         let spans: Vec<Span> = spans.collect();
         let name = Some(name.to_owned());
         (!spans.is_empty()).then(|| Layer::new(name, ink, Marks::Spans(spans)))
     };
-    kinds.into_iter().filter_map(band).collect()
+    kinds.into_iter().filter_map(boxes).collect()
 }
 
 /// How long the longest plateaus are, beside them.
-fn lengths(plateaus: &Plateaus, top: f64) -> Option<Layer> {
+fn lengths(plateaus: &Plateaus, y: f64) -> Layer {
     let longest = plateaus.longest.iter().take(NAMED);
     let words = longest.map(|plateau| Point {
-        x: plateau.from,
-        y: top,
+        x: plateau.to,
+        y,
         label: Some(span_text(plateau.length())),
     });
-    let words: Vec<Point> = words.collect();
-    (!words.is_empty()).then(|| Layer::new(None, Ink::Muted, Marks::Words(words)))
+    Layer::new(None, Ink::Muted, Marks::Words(words.collect()))
 }

@@ -33,20 +33,24 @@ pub use distribution::distribution;
 pub use latency::latency;
 pub use over_time::over_time;
 pub use pareto::{Tradeoff, TradeoffNotes, pareto};
-pub use stalls::stalls;
-pub use sweep::sweep;
-pub use throughput::throughput;
-pub use timeline::timeline;
 pub(crate) use samples::samples;
+pub use stalls::stalls;
 pub(crate) use sweep::knees;
 pub use sweep::sweep;
 pub use throughput::throughput;
+pub use timeline::timeline;
 
 /// A chart, or why there is none.
 pub type Drawn = Result<Figure, NoChart>;
 
 /// Every chart of one run, in the order of a report.
-const OF_RUN: &[fn(&RunResult) -> Drawn] = &[|run| distribution(&[run]), |run| over_time(&[run])];
+const OF_RUN: &[fn(&RunResult) -> Drawn] = &[
+    |run| distribution(&[run]),
+    |run| over_time(&[run]),
+    cumulative,
+    timeline,
+    stalls,
+];
 
 /// Every chart of several runs, in the order of a report.
 const OF_RUNS: &[fn(&[RunResult]) -> Drawn] = &[throughput, latency, sweep];

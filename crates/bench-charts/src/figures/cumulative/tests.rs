@@ -133,9 +133,15 @@ fn plateaus_tell_silence_of_the_server_from_want_of_work() {
             assert!(off < 1e-9, "{span:?} {left} {right}");
         }
     };
-    assert_eq!((layers[0].ink, layers[1].ink), (Ink::Bad, Ink::Muted));
-    near(&layers[0], &[(0.1, 3.1), (9.5, 11.5), (11.7, 13.2)]);
-    near(&layers[1], &[(3.2, 9.5)]);
+    assert_eq!((layers[1].ink, layers[2].ink), (Ink::Bad, Ink::Muted));
+    near(&layers[1], &[(0.1, 3.1), (9.5, 11.5), (11.7, 13.2)]);
+    near(&layers[2], &[(3.2, 9.5)]);
+    let lengths = match &layers[3].marks {
+        Marks::Words(words) => words.iter().filter_map(|word| word.label.as_deref()),
+        other => panic!("no words: {other:?}"),
+    };
+    let lengths: Vec<&str> = lengths.collect();
+    assert_eq!(lengths, ["6.30 s", "3.00 s", "2.00 s", "1.50 s"]);
     let footer = figure.footer.join("\n");
     assert!(
         footer.contains("3 times with requests under way, 1 with none; the longest took 6.30 s"),
