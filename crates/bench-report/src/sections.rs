@@ -52,6 +52,12 @@ impl Banner {
         let text = text.into();
         Banner { verdict, text }
     }
+
+    /// Of numbers that are not those of a real server.
+    pub fn simulated() -> Banner {
+        let text = "these numbers describe the built-in simulator, not a real server.";
+        Banner::new("SIMULATED SERVER", text)
+    }
 }
 
 /// `VERDICT: text`.
@@ -155,8 +161,7 @@ impl<'a> Account<'a> {
         let requests = &self.summary.requests;
         let mut banners = Vec::new();
         if self.simulated {
-            let text = "these numbers describe the built-in simulator, not a real server.";
-            banners.push(Banner::new("SIMULATED SERVER", text));
+            banners.push(Banner::simulated());
         }
         if self.partial {
             let (sent, planned) = (requests.sent, requests.planned);

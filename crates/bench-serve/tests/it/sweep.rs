@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use bench_sim::SimHandle;
+use bench_sim::{SimConfig, SimHandle};
 use serde_json::Value;
 
-use crate::support::{assert_fails, command, faulty, result, server, stderr, stdout, text};
+use crate::support::{
+    assert_fails, command, faulty, result, server, server_with, stderr, stdout, text,
+};
 
 /// A folder with a configuration in it, in which sweeps run.
 struct Place {
@@ -33,7 +36,7 @@ impl Place {
     }
 
     /// The binary at `sweep`, in the folder.
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command();
         command.current_dir(self.folder.path());
         command.arg("sweep").args(arguments);
@@ -132,6 +135,7 @@ fn every_combination_is_measured_and_named() {
         "bench_io16x4_mc2_np4 ",
         "TTFT p99",
         "Knee of --random-input-len 8",
+        "bench-plot --all results/sim-model_",
         &folder,
     ] {
         assert!(summary.contains(part), "{part:?} is missing in: {summary}");
@@ -198,6 +202,7 @@ fn the_command_line_wins_over_the_file_and_a_point_over_both() {
     ];
     let output = place.sweep_r(&line);
     ended(&output, 0);
+    assert!(stdout(&output).starts_with("SIMULATED SERVER: "));
     let options = recorded_options(&place.path("r/bench_io8x2_mc1_np2.json"));
     assert_eq!(options["temperature"], 0.7);
     assert_eq!(options["seed"], 1);
@@ -458,6 +463,37 @@ fn ctrl_c_ends_the_point_under_way_and_the_sweep() {
 
 #[cfg(unix)]
 #[test]
+fn ctrl_c_in_a_point_saves_what_was_measured() {
+    let server = server_with(SimConfig {
+        ttft_ms: Some(20.0),
+        ..SimConfig::default()
+    });
+    let more = "input_output: [[8, 2]]\nconcurrency_prompts: [[1, 5000], [2, 5000]]\n";
+    let place = Place::at(&server, more);
+    let mut command = place.command(&["--result-dir", "r"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the binary runs");
+    assert!(server.wait_until(Duration::from_secs(60), |stats| stats.completed >= 3));
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    ended(&output, 1);
+    let states = place.states();
+    let told: Vec<&str> = states.iter().map(|(_, state, _)| state.as_str()).collect();
+    assert_eq!(told, ["partial", "pending"]);
+    let partial = result(&place.path("r/bench_io8x2_mc1_np5000.json"));
+    assert_eq!(partial["bench"]["partial"], true);
+    assert!(partial["completed"].as_u64().unwrap() >= 2);
+    assert!(
+        stdout(&output).contains("--resume r measures them"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[cfg(unix)]
+#[test]
 fn hooks_know_the_point_and_can_fail_it() {
     let server = server();
     let place = Place::at(&server, FOUR);
@@ -513,10 +549,7 @@ fn a_hook_may_leave_a_server_running() {
     let output = place.sweep_r(&["--before-point", "tail -f /dev/null & echo $! > pid"]);
     ended(&output, 0);
     let pid = fs::read_to_string(place.path("pid")).unwrap();
-    let killed = std::process::Command::new("kill")
-        .arg(pid.trim())
-        .status()
-        .unwrap();
+    let killed = Command::new("kill").arg(pid.trim()).status().unwrap();
     assert!(killed.success());
 }
 

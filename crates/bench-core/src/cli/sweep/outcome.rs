@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use bench_report::Banner;
+
 use super::knees::knees;
 use super::manifest::State;
 use super::stored::Stored;
@@ -72,13 +74,22 @@ impl SweepOutcome {
     /// What there is to know at the end: a table of all runs, where throughput saturates, what
     /// failed, and what to do with the results.
     pub fn summary(&self) -> String {
-        let mut text = format!("{:=^78}\n", " Sweep ");
+        let mut text = String::new();
+        let mut measured = self.rows.iter().filter_map(|row| row.stored.as_ref());
+        if measured.any(Stored::is_simulated) {
+            text += &format!("{}\n", Banner::simulated());
+        }
+        text += &format!("{:=^78}\n", " Sweep ");
         text += &self.table();
         text += &knees(&self.rows);
         text += &self.troubles();
         let dir = self.dir.display();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "Results: {dir}");
+        let _ = writeln!(
+            text,
+            "Results in {dir}; as a table and as charts:\n  bench-aggregate {dir}\n  \
+             bench-plot --all {dir}"
+        );
         text
     }
 
@@ -108,11 +119,7 @@ impl SweepOutcome {
                     None => write!(text, " {:>10}", "-"),
                 };
             }
-            let state = match row.state {
-                State::Done => String::new(),
-                state => format!(" {}", state.name()),
-            };
-            let _ = writeln!(text, " {:>8}{state}", stored.failed);
+            let _ = writeln!(text, " {:>8}{}", stored.failed, row.remarks(stored));
         }
         text += "Times in ms.\n";
         text
@@ -139,6 +146,18 @@ impl SweepOutcome {
 }
 
 impl Row {
+    /// What must not be overlooked, behind its numbers.
+    fn remarks(&self, stored: &Stored) -> String {
+        let mut remarks = String::new();
+        if self.state != State::Done {
+            remarks += &format!(" {}", self.state.name());
+        }
+        if stored.is_client_limited() {
+            remarks += " client limited";
+        }
+        remarks
+    }
+
     /// The run in one line.
     pub(super) fn told(&self) -> String {
         let mut parts = Vec::new();
@@ -179,6 +198,9 @@ fn numbers(stored: &Stored) -> Vec<String> {
     }
     if stored.failed > 0 {
         parts.push(format!("{} failed", stored.failed));
+    }
+    if stored.is_client_limited() {
+        parts.push("client limited".to_owned());
     }
     parts
 }

@@ -31,7 +31,18 @@ pub(super) struct Stored {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct StoredBench {
     pub(super) partial: bool,
+    #[serde(default)]
+    pub(super) simulated: bool,
+    #[serde(default)]
+    pub(super) self_audit: StoredAudit,
     pub(super) options: Value,
+}
+
+/// Of what the client says about itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct StoredAudit {
+    #[serde(default)]
+    pub(super) client_limited: Option<bool>,
 }
 
 impl Stored {
@@ -48,6 +59,17 @@ impl Stored {
     /// Whether the run was stopped before its end.
     pub(super) fn is_partial(&self) -> bool {
         self.bench.as_ref().is_some_and(|bench| bench.partial)
+    }
+
+    /// Whether the server was the built-in simulator.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.bench.as_ref().is_some_and(|bench| bench.simulated)
+    }
+
+    /// Whether the client was the limit, not the server.
+    pub(super) fn is_client_limited(&self) -> bool {
+        let audit = self.bench.as_ref().map(|bench| &bench.self_audit);
+        audit.is_some_and(|audit| audit.client_limited == Some(true))
     }
 
     /// Failed requests as a share of all; 0 if there were none.
