@@ -102,19 +102,26 @@ impl Fonts {
             return text.to_owned();
         }
         let letters: Vec<char> = text.chars().collect();
-        for kept in (0..letters.len()).rev() {
+        let without_middle = |kept: usize| -> String {
             let head = kept.div_ceil(2);
             let tail = letters.len() - (kept - head);
-            let short: String = letters[..head]
-                .iter()
-                .chain(&['…'])
-                .chain(&letters[tail..])
-                .collect();
-            if self.width(&short, size, weight) <= room {
-                return short;
+            let ends = letters[..head].iter().chain(&['…']);
+            ends.chain(&letters[tail..]).collect()
+        };
+        // More letters are never narrower: the longest text that fits is found by halving.
+        let (mut fitting, mut beyond) = (0, letters.len());
+        while fitting + 1 < beyond {
+            let kept = (fitting + beyond) / 2;
+            match self.width(&without_middle(kept), size, weight) <= room {
+                true => fitting = kept,
+                false => beyond = kept,
             }
         }
-        String::new()
+        let short = without_middle(fitting);
+        match self.width(&short, size, weight) <= room {
+            true => short,
+            false => String::new(),
+        }
     }
 
     /// A text in lines no wider than `room`, broken between words; longer words lose their middle.

@@ -145,6 +145,12 @@ impl Field<'_> {
                     .filter_map(|bar| self.inside((bar.left, foot), (bar.right, bar.height)))
                     .collect();
             }
+            Marks::Vertical(datum) => self.across(datum.at).map_or_else(Vec::new, |x| {
+                vec![vec![place(x, self.area.top), place(x, self.area.bottom)]]
+            }),
+            Marks::Horizontal(datum) => self.up(datum.at).map_or_else(Vec::new, |y| {
+                vec![vec![place(self.area.left, y), place(self.area.right, y)]]
+            }),
             _ => return Vec::new(),
         };
         let parts = chains.iter().flat_map(|chain| self.area.clip_chain(chain));

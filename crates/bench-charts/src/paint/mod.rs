@@ -110,10 +110,11 @@ impl<'a> Picture<'a> {
         area.top += legend.height();
 
         let cells = self.cells(area);
+        let lefts = self.left_of_columns(&panels, &cells);
         for (i, (panel, cell)) in panels.iter().zip(&cells).enumerate() {
             let around = Surroundings {
                 own_legend: shared.is_none(),
-                left: self.left_of_column(i, &panels, &cells),
+                left: lefts[i % lefts.len()],
             };
             if !panel.draw(canvas, self.theme, *cell, around)? {
                 return Err(self.too_small());
@@ -122,14 +123,15 @@ impl<'a> Picture<'a> {
         Ok(())
     }
 
-    /// The room that the panels of a column need left of their axes.
-    fn left_of_column(&self, panel: usize, panels: &[Prepared<'_>], cells: &[Area]) -> f64 {
-        let columns = self.columns();
-        let column = panels.iter().zip(cells).skip(panel % columns);
-        column
-            .step_by(columns)
-            .map(|(panel, cell)| panel.left(self.fonts, *cell))
-            .fold(0.0, f64::max)
+    /// The room that the panels of each column need left of their axes.
+    fn left_of_columns(&self, panels: &[Prepared<'_>], cells: &[Area]) -> Vec<f64> {
+        let mut lefts = vec![0.0_f64; self.columns()];
+        let columns = lefts.len();
+        for (i, (panel, cell)) in panels.iter().zip(cells).enumerate() {
+            let left = &mut lefts[i % columns];
+            *left = left.max(panel.left(self.fonts, *cell));
+        }
+        lefts
     }
 
     fn columns(&self) -> usize {

@@ -155,7 +155,8 @@ impl<'a> Prepared<'a> {
         if inner.width() < 60.0 {
             return None;
         }
-        let (x_ticks, upright) = self.x_ticks(fonts, inner.width());
+        let longest = UPRIGHT.min(area.height() * 0.35);
+        let (x_ticks, upright) = self.x_ticks(fonts, inner.width(), longest);
         if upright {
             let longest = x_ticks
                 .iter()
@@ -188,15 +189,16 @@ impl<'a> Prepared<'a> {
         ticks
     }
 
-    /// Marks below the axis, and whether their names must stand upright.
-    fn x_ticks(&self, fonts: &Fonts, width: f64) -> (Vec<Tick>, bool) {
+    /// Marks below the axis, and whether their names, then no longer than `longest`, must stand
+    /// upright.
+    fn x_ticks(&self, fonts: &Fonts, width: f64, longest: f64) -> (Vec<Tick>, bool) {
         if self.x.names().is_some() {
             let mut ticks = self.x.ticks(((width / 16.0) as usize).max(2));
             if fits(fonts, &ticks, width) {
                 return (ticks, false);
             }
             for tick in &mut ticks {
-                tick.label = fonts.shorten(&tick.label, TICK, Weight::Regular, UPRIGHT);
+                tick.label = fonts.shorten(&tick.label, TICK, Weight::Regular, longest);
             }
             return (ticks, true);
         }

@@ -23,7 +23,8 @@ const STEPS: f64 = 10.0;
 
 /// Name of the font inside the document, and what stands in for it where a program ignores fonts
 /// that come along. The widths of texts are fixed, so that nothing overlaps there either.
-const FAMILY: &str = "Inter, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif";
+const FAMILY: &str = "Inter";
+const FALLBACKS: &str = "'Helvetica Neue',Arial,'DejaVu Sans',sans-serif";
 
 /// plotters divides font sizes by this.
 const PLOTTERS_FONT: f64 = 1.24;
@@ -63,7 +64,11 @@ impl SvgCanvas {
             out.push_str(&file);
             out.push_str(") format('opentype')}\n");
         }
-        out.push_str("text{white-space:pre}\n</style>\n");
+        let _ = writeln!(
+            out,
+            "text{{white-space:pre;font-family:{FAMILY},{FALLBACKS}}}\n\
+             .heat,.color-bar,.grid{{shape-rendering:crispEdges}}\n</style>"
+        );
         Ok(SvgCanvas {
             figure: figure.id.clone(),
             fonts: Fonts::get()?,
@@ -150,6 +155,8 @@ impl Canvas for SvgCanvas {
         if text.text.is_empty() {
             return Ok(());
         }
+        // XML has no place for control characters.
+        let words = text.text.replace(char::is_control, " ");
         let em = text.size * STEPS;
         let (x, y) = (text.at.x * STEPS, text.at.y * STEPS);
         let (x, y, transform) = match text.run {
@@ -174,10 +181,10 @@ impl Canvas for SvgCanvas {
             .color(&color)
             .pos(Pos::new(anchor, VPos::Top));
         let element = self.element(|svg| {
-            svg.draw_text(text.text, &style, (x.round() as i32, y.round() as i32))
+            svg.draw_text(&words, &style, (x.round() as i32, y.round() as i32))
                 .map_err(|e| e.to_string())
         })?;
-        let width = self.fonts.width(text.text, text.size, text.weight) * STEPS;
+        let width = self.fonts.width(&words, text.size, text.weight) * STEPS;
         // plotters sets texts on lines of their own, which `white-space:pre` would show.
         let element = element.replace('\n', "");
         let known = format!("<text textLength=\"{width:.0}\" lengthAdjust=\"spacingAndGlyphs\" ");
@@ -226,7 +233,6 @@ fn escape(text: &str, out: &mut String) {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            // XML has no place for control characters.
             letter if letter.is_control() => out.push(' '),
             letter => out.push(letter),
         }
