@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use bench_charts::Marks;
+use bench_charts::figures::{cumulative, token_totals};
+use bench_core::report::{RequestsFile, RunResult};
 use bench_sim::SimHandle;
 use serde_json::Value;
 
@@ -261,4 +264,56 @@ fn per_request_metrics_need_no_result_and_replace_nothing_unasked() {
 
     let unknown = small(&server, &["--save-requests", "xml"]);
     assert_fails(&unknown, 2, &["--save-requests", "json or csv"]);
+}
+
+/// Total tokens, duration and average rate of a file of per-request metrics, in the words of its
+/// format: the events of a request are its timestamp plus its TTFT, and then a gap later each;
+/// those of all requests are sorted by time.
+fn totals(file: &Value) -> (usize, f64, f64) {
+    let mut events = Vec::new();
+    for request in file["requests"].as_array().unwrap() {
+        let number = |value: &Value| value.as_f64().unwrap();
+        let ttft = number(&request["client_metrics"]["ttft_ms"]) / 1e3;
+        let mut at = number(&request["timestamp"]) + ttft;
+        events.push(at);
+        for gap in request["detailed_data"]["itl_list_seconds"]
+            .as_array()
+            .unwrap()
+        {
+            at += number(gap);
+            events.push(at);
+        }
+    }
+    events.sort_by(f64::total_cmp);
+    let duration = events[events.len() - 1] - events[0];
+    (events.len(), duration, events.len() as f64 / duration)
+}
+
+#[test]
+fn the_cumulative_chart_reproduces_the_totals_of_per_request_metrics() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--save-requests", "json", "--result-filename", "r.json"];
+    let load = ["--request-rate", "200", "--max-concurrency", "4"];
+    save_requests(&server, folder.path(), &[&options[..], &load].concat());
+    let path = folder.path().join("r.requests.json");
+    let (tokens, duration, rate) = totals(&result(&path));
+    assert_eq!(tokens, 8 * 4, "each token in a chunk of its own");
+
+    let json = std::fs::read(&path).unwrap();
+    let file: RequestsFile<'_> = serde_json::from_slice(&json).unwrap();
+    let run = RunResult {
+        requests: file.requests.into_iter().map(Into::into).collect(),
+        ..RunResult::default()
+    };
+    let charted = token_totals(&run).unwrap();
+    assert_eq!(charted.tokens, tokens as u64);
+    assert_eq!(charted.duration_s, duration);
+    assert_eq!(charted.tokens_per_s, Some(rate));
+    let figure = cumulative(&run).unwrap();
+    let Marks::Steps(curve) = &figure.panels[0].layers[0].marks else {
+        panic!("{:?}", figure.panels[0].layers[0]);
+    };
+    let last = curve.last().unwrap();
+    assert_eq!((last.x, last.y), (duration, tokens as f64));
 }
