@@ -86,6 +86,7 @@ mod tests {
         for file in [
             "tool-1/bench-serve",
             "tool-1/bench-aggregate",
+            "tool-1/bench-plot",
             "tool-1/bench-sim",
             "tool-1/LICENSE",
             "tool-1/README.md",
@@ -93,6 +94,7 @@ mod tests {
             "tool-1/completions/bench-aggregate.fish",
             "tool-1/man/bench-serve.1",
             "tool-1/man/bench-aggregate-rebuild.1",
+            "tool-1/man/bench-plot-cumulative.1",
             "tool-1/man/bench-sim.1",
         ] {
             assert!(

@@ -25,6 +25,11 @@ pub(crate) const PROGRAMS: &[Program] = &[
         command: bench_aggregate::Cli::command,
     },
     Program {
+        name: "bench-plot",
+        page: "cli-plot.md",
+        command: bench_plot::Cli::command,
+    },
+    Program {
         name: "bench-sim",
         page: "cli-sim.md",
         command: bench_sim::Cli::command,

@@ -20,7 +20,7 @@ pub fn sweep(runs: &[RunResult]) -> Result<Figure, NoChart> {
         return Err(NoChart::LackingInAll {
             chart: ID,
             runs: runs.len(),
-            what: "an output throughput at a load that another has at another".to_owned(),
+            what: "another load beside it under otherwise the same settings".to_owned(),
             cure: "give the results of at least two loads, as `bench-serve sweep` makes them"
                 .to_owned(),
         });
@@ -35,7 +35,7 @@ pub fn sweep(runs: &[RunResult]) -> Result<Figure, NoChart> {
     figure.columns = 2;
     figure
         .footer
-        .push(format!("Points stand beside their {}", arranged.load));
+        .push(format!("Numbers beside points: {}", arranged.load));
     figure.footer.extend(arranged.notes.iter().cloned());
     figure
         .footer
@@ -125,17 +125,34 @@ fn over_load(arranged: &Arranged<'_>, sweeps: &[Sweep<'_, '_>]) -> Panel {
         let curve = output.clone();
         layers.extend(curve.layers(series.name.clone(), series.ink, &series.tags));
     }
-    layers.extend(once_named(
-        sweeps
-            .iter()
-            .filter_map(|sweep| sweep.mark(|mean| Some(mean.clone()))),
-    ));
+    let own_place = |mean: &Point| Some(mean.clone());
+    let knees = sweeps.iter().filter_map(|sweep| sweep.mark(own_place));
+    let knees: Vec<Layer> = once_named(knees).collect();
+    layers.extend(knees.iter().filter_map(in_words));
+    layers.extend(knees);
     Panel {
         title: None,
         x: arranged.axis.clone(),
         y: amounts("Output throughput", "tok/s", &layers),
         layers,
     }
+}
+
+/// The word beside a knee.
+fn in_words(knee: &Layer) -> Option<Layer> {
+    let Marks::Points(points) = &knee.marks else {
+        return None;
+    };
+    let word = |point: &Point| Point {
+        label: Some("knee".to_owned()),
+        ..point.clone()
+    };
+    let marks = Marks::Words(points.iter().map(word).collect());
+    Some(Layer {
+        name: None,
+        marks,
+        ..knee.clone()
+    })
 }
 
 /// Several layers of one name need one entry in the legend.
@@ -218,7 +235,7 @@ mod tests {
     }
 
     fn knees(panel: &Panel) -> Vec<(f64, f64)> {
-        let knee = |layer: &&Layer| layer.ink == Ink::Bad;
+        let knee = |layer: &&Layer| layer.name.as_deref() == Some("knee");
         let layer = panel.layers.iter().find(knee);
         match layer.map(|layer| &layer.marks) {
             Some(Marks::Points(points)) => points.iter().map(|one| (one.x, one.y)).collect(),
