@@ -1,6 +1,7 @@
 use clap::{Parser, Subcommand};
 
-use crate::{AggregateOptions, RebuildOptions};
+use crate::compare::CompareOptions;
+use crate::{AggregateOptions, ParetoOptions, RebuildOptions};
 
 /// Work with the results of benchmarks after the runs.
 ///
@@ -45,6 +46,21 @@ pub enum Command {
     /// Of a run that came to its end this is the result that bench-serve writes, byte for byte.
     /// Of a run that was killed it has every request that had ended, and is marked as partial.
     Rebuild(RebuildOptions),
+
+    /// Say whether the runs of B differ from those of A by more than chance
+    ///
+    /// Several runs on a side are compared by their spread; a single run by its requests, which
+    /// --save-detailed saves. Of a sweep every load is compared with the same load of the other
+    /// side. Each number is better, worse, the same within a margin, or inconclusive.
+    /// Exit code 3: a gate (--fail-if) was missed.
+    Compare(CompareOptions),
+
+    /// Put runs between the speed that one user sees and the throughput of the whole
+    ///
+    /// The speed of a user is 1000 / median TPOT in ms; without a TPOT it is output throughput /
+    /// concurrency. Runs on the frontier are marked: no other beats them in one without losing
+    /// in the other.
+    Pareto(ParetoOptions),
 }
 
 #[cfg(test)]
@@ -74,5 +90,9 @@ mod tests {
             assert_eq!(options, AggregateOptions::new(["a", "b"]));
         }
         assert!(Cli::try_parse_from(["bench-aggregate"]).is_err());
+        let Command::Compare(options) = parse(&["bench-aggregate", "compare", "a", "b"]) else {
+            panic!("another command");
+        };
+        assert_eq!(options, CompareOptions::new("a", "b"));
     }
 }

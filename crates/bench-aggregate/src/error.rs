@@ -1,6 +1,8 @@
+use std::io;
 use std::path::PathBuf;
 
 use bench_datasets::DatasetError;
+use bench_metrics::MetricsError;
 use bench_report::ReportError;
 use thiserror::Error;
 
@@ -85,6 +87,106 @@ pub enum AggregateError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A number that cannot be compared.
+    #[error(
+        "'{key}' is no number that can be compared; give a key of a result such as \
+         p99_ttft_ms, median_itl_ms, request_throughput, output_throughput, \
+         total_token_throughput or request_goodput"
+    )]
+    UnknownMeasure {
+        /// What was given.
+        key: String,
+    },
+    /// A gate without a limit.
+    #[error("'{text}' is no gate; write KEY>LIMIT or KEY<LIMIT, such as 'p99_ttft_ms>5%'")]
+    GateForm {
+        /// What was given.
+        text: String,
+    },
+    /// A margin that is no percentage.
+    #[error("'{text}' is no margin; write a percentage such as 2%, or p99_ttft_ms=5%")]
+    MarginForm {
+        /// What was given.
+        text: String,
+    },
+    /// A gate on a number that no load has on both sides.
+    #[error(
+        "the gate '{gate}' cannot be judged: no load has a {key} on both sides; \
+         they have {known}"
+    )]
+    GateWithoutNumber {
+        /// The gate.
+        gate: String,
+        /// Its number.
+        key: String,
+        /// What there is.
+        known: String,
+    },
+    /// A side without runs.
+    #[error(
+        "there is no result at {}; give the path of a result file, or of a folder that has some{}",
+        .path.display(), .skipped
+    )]
+    NoRuns {
+        /// The path.
+        path: PathBuf,
+        /// What is there instead.
+        skipped: String,
+    },
+    /// Two sides that have no load in common.
+    #[error(
+        "no load is on both sides: {} has {loads_a}; {} has {loads_b}. Give two files to compare \
+         them as they are",
+        .a.display(), .b.display()
+    )]
+    NoCommonLoad {
+        /// Side A.
+        a: PathBuf,
+        /// Side B.
+        b: PathBuf,
+        /// The loads of side A.
+        loads_a: String,
+        /// The loads of side B.
+        loads_b: String,
+    },
+    /// Numbers that nothing can be told of.
+    #[error("nothing can be compared: the results at {} and {} have no number in common", .a.display(), .b.display())]
+    NothingInCommon {
+        /// Side A.
+        a: PathBuf,
+        /// Side B.
+        b: PathBuf,
+    },
+    /// An objective makes no sense.
+    #[error("--slo: {source}")]
+    Slo {
+        /// What is wrong with it.
+        source: MetricsError,
+    },
+    /// No run has what a frontier is made of.
+    #[error("no run has the throughput and the speed of a user that a frontier is made of: {why}")]
+    NoPoints {
+        /// Why not, for each file.
+        why: String,
+    },
+    /// JUnit XML cannot be made.
+    #[error("the JUnit XML cannot be made: {source}")]
+    Junit {
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// A CSV cannot be made.
+    #[error("the CSV cannot be made: {source}")]
+    Table {
+        /// What went wrong.
+        source: csv::Error,
+    },
+    /// JSON cannot be made.
+    #[error("the JSON cannot be made: {source}")]
+    Json {
+        /// What went wrong.
+        source: serde_json::Error,
+    },
 }
 
 impl AggregateError {
@@ -95,6 +197,9 @@ impl AggregateError {
             | AggregateError::Write(_)
             | AggregateError::WriteOutput { .. }
             | AggregateError::NothingFound { .. }
+            | AggregateError::Junit { .. }
+            | AggregateError::Table { .. }
+            | AggregateError::Json { .. }
             | AggregateError::NotAResult { .. } => false,
             AggregateError::Log(_)
             | AggregateError::Tokenizer { .. }
@@ -102,6 +207,15 @@ impl AggregateError {
             | AggregateError::NoSuchPath { .. }
             | AggregateError::OutputExists { .. }
             | AggregateError::BilingualFormat { .. }
+            | AggregateError::UnknownMeasure { .. }
+            | AggregateError::GateForm { .. }
+            | AggregateError::MarginForm { .. }
+            | AggregateError::GateWithoutNumber { .. }
+            | AggregateError::NoRuns { .. }
+            | AggregateError::NoCommonLoad { .. }
+            | AggregateError::NothingInCommon { .. }
+            | AggregateError::Slo { .. }
+            | AggregateError::NoPoints { .. }
             | AggregateError::ResultIsLog { .. } => true,
         }
     }

@@ -3,6 +3,7 @@
 mod aggregate;
 mod cli;
 mod columns;
+pub mod compare;
 mod error;
 mod output;
 mod pareto;
@@ -13,6 +14,10 @@ mod table;
 pub use aggregate::{AggregateOptions, Aggregated, Format, aggregate};
 pub use cli::{Cli, Command};
 pub use error::AggregateError;
-pub use pareto::{NoPoint, Pareto, ParetoPoint, ParetoRules, SpeedSource, pareto};
+pub use output::Answer;
+pub use pareto::{
+    NoPoint, Pareto, ParetoFormat, ParetoOptions, ParetoPoint, ParetoRules, ParetoTold,
+    SpeedSource, pareto, tell_pareto,
+};
 pub use read::{Found, ReadOptions, Skipped, read_all, read_runs};
 pub use rebuild::{RebuildOptions, Rebuilt, rebuild};

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bench_report::free_name;
@@ -17,6 +18,21 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// The file that the user named, if any, found welcome.
+    pub(crate) fn named(
+        path: Option<&PathBuf>,
+        overwrite: bool,
+    ) -> Result<Option<Output>, AggregateError> {
+        let output = path.map(|path| Output {
+            path: path.clone(),
+            overwrite,
+        });
+        if let Some(output) = &output {
+            output.check()?;
+        }
+        Ok(output)
+    }
+
     /// Makes the folder and finds out whether the file will be welcome there.
     pub(crate) fn check(&self) -> Result<(), AggregateError> {
         let path = &self.path;
@@ -63,6 +79,26 @@ impl Output {
             path: self.path.clone(),
             source,
         }
+    }
+}
+
+/// A text that answers a command, or the file that holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The text itself.
+    Text(String),
+    /// Where it was written.
+    File(PathBuf),
+}
+
+impl Answer {
+    /// Writes the text to a file, if there is one.
+    pub(crate) fn give(text: String, output: Option<&Output>) -> Result<Answer, AggregateError> {
+        let Some(output) = output else {
+            return Ok(Answer::Text(text));
+        };
+        let written = output.write(|mut file| Ok(file.write_all(text.as_bytes())?));
+        Ok(Answer::File(written?))
     }
 }
 

@@ -1,11 +1,15 @@
 //! Throughput against what a user sees of it.
 
+mod tell;
+
 use std::fmt;
 use std::num::NonZeroU32;
 
 use bench_metrics::Slo;
 use bench_report::{RunResult, Statistic};
 use serde::Serialize;
+
+pub use tell::{ParetoFormat, ParetoOptions, ParetoTold, tell_pareto};
 
 /// How points are made of runs.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,10 @@
 //! Tests of the program itself, against logs of small runs made by hand.
 
 mod aggregate;
+mod compare;
 mod corpus;
 mod make;
+mod pareto;
 mod read;
 mod rebuild;
 

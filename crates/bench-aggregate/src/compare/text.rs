@@ -1,0 +1,237 @@
+//! Numbers and sentences that the console, Markdown and JUnit have in common.
+
+use bench_metrics::stats::Interval;
+
+use super::{
+    Comparison, Failures, Gated, Limit, Load, Method, Passage, Point, Row, SetupDifference,
+    Verdict, Weight,
+};
+
+/// The heads of the table of a point.
+pub(super) const HEADS: [&str; 8] = [
+    "",
+    "A",
+    "B",
+    "B - A",
+    "change",
+    "interval",
+    "detectable",
+    "verdict",
+];
+
+/// The cells of a row under [`HEADS`].
+pub(super) fn cells(row: &Row) -> [String; 8] {
+    let interval = match (&row.relative_interval, &row.absolute_interval) {
+        (Some(relative), _) => span(relative, percent),
+        (None, Some(absolute)) => span(absolute, number),
+        (None, None) => "-".to_owned(),
+    };
+    [
+        row.measure.key(),
+        number(row.a),
+        number(row.b),
+        signed(row.b - row.a),
+        row.relative.map_or_else(dash, percent),
+        interval,
+        row.detectable
+            .map_or_else(dash, |share| format!("{:.1}%", share * 100.0)),
+        verdict(row),
+    ]
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+/// The difference in its unit with its interval, for where there is room.
+pub(super) fn in_full(row: &Row) -> String {
+    let mut text = format!("A {}, B {}", number(row.a), number(row.b));
+    if let Some(relative) = row.relative {
+        text += &format!(", change {}", percent(relative));
+    }
+    if let Some(interval) = &row.relative_interval {
+        text += &format!(" {}", span(interval, percent));
+    }
+    if let Some(interval) = &row.absolute_interval {
+        text += &format!(
+            ", difference {} {}",
+            signed(row.b - row.a),
+            span(interval, number)
+        );
+    }
+    if let Some(least) = row.detectable {
+        text += &format!(", detectable {:.1}%", least * 100.0);
+    }
+    format!("{text}: {}", verdict(row))
+}
+
+fn verdict(row: &Row) -> String {
+    let word = row.verdict.as_str();
+    match (&row.reason, row.verdict) {
+        (Some(reason), _) => format!("{word}: {reason}"),
+        (None, Verdict::Same) => format!("{word} (±{})", plain_percent(row.margin)),
+        (None, _) => word.to_owned(),
+    }
+}
+
+/// What the columns mean, below the tables.
+pub(super) const LEGEND: &str = "change: (B - A) / A. interval: of the change, by Holm's procedure \
+    over all numbers and loads, so that a comparison of equals raises a false alarm at most once \
+    in 20 times. detectable: the change that would be seen 4 times in 5.";
+
+/// Where the errors come from, as a sentence.
+pub(super) fn method(point: &Point) -> String {
+    let [a, b] = point.files.each_ref().map(Vec::len);
+    match point.method {
+        Method::Runs => format!("{a} runs against {b}: errors from the spread of the runs."),
+        Method::RunAgainstRuns => format!(
+            "{a} against {b} runs: the single run is taken to spread as those of the other side."
+        ),
+        Method::Requests => "One run on each side: errors from the requests within, which cannot \
+            show how runs differ from one another; repeat the runs to see that."
+            .to_owned(),
+        Method::None => "One run on each side, without samples of both: no verdict can be given. \
+            Save them with bench-serve --save-detailed, or repeat the runs."
+            .to_owned(),
+    }
+}
+
+/// How many requests failed, if any did.
+pub(super) fn failures(point: &Point) -> Option<String> {
+    let side = |failures: Option<Failures>| match failures {
+        Some(Failures { failed, requests }) => format!("{failed} of {requests}"),
+        None => "not told".to_owned(),
+    };
+    let any = point.failures.iter().flatten().any(|side| side.failed > 0);
+    let [a, b] = point.failures;
+    any.then(|| {
+        format!(
+            "FAILED REQUESTS: A {}, B {}. Latencies are those of the others.",
+            side(a),
+            side(b)
+        )
+    })
+}
+
+/// How the setups of a point compare, as a sentence.
+pub(super) fn comparable(point: &Point) -> String {
+    let serious = point
+        .setup
+        .iter()
+        .filter(|d| d.weight == Weight::Serious)
+        .count();
+    let differ = |n: usize| match n {
+        1 => "1 fact differs".to_owned(),
+        n => format!("{n} facts differ"),
+    };
+    match (serious, point.setup.len()) {
+        (0, 0) => "Comparable: nothing in the setups differs.".to_owned(),
+        (0, n) => format!(
+            "Comparable: {}, none of which decides what is measured.",
+            differ(n)
+        ),
+        (n, _) => format!(
+            "NOT COMPARABLE: {} that decide what is measured.",
+            differ(n)
+        ),
+    }
+}
+
+/// The values of a fact on both sides.
+pub(super) fn sides(difference: &SetupDifference) -> [String; 2] {
+    let side = |values: &[String]| match values.is_empty() {
+        true => "not told".to_owned(),
+        false => shorten(&values.join(" | ")),
+    };
+    [side(&difference.a), side(&difference.b)]
+}
+
+fn shorten(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// A load that only one side has.
+pub(super) fn unmatched(side: &str, load: &Load, runs: usize) -> String {
+    let runs = if runs == 1 {
+        "1 run".to_owned()
+    } else {
+        format!("{runs} runs")
+    };
+    format!("Only {side} has {load} ({runs}): not compared.")
+}
+
+/// The numbers that only one side has.
+pub(super) fn one_sided(point: &Point) -> String {
+    let keys: Vec<String> = point
+        .one_sided
+        .iter()
+        .map(|measure| measure.key())
+        .collect();
+    format!(
+        "On one side only, and so not compared: {}.",
+        keys.join(", ")
+    )
+}
+
+/// How a gate came out, as a sentence.
+pub(super) fn gate(gated: &Gated, comparison: &Comparison) -> String {
+    let shown = |value: f64| match gated.gate.limit {
+        Limit::Change(_) => percent(value),
+        Limit::Value(_) => number(value),
+    };
+    let word = match gated.passage {
+        Passage::Passed => "passed",
+        Passage::Missed => "MISSED",
+        Passage::Undecided => "undecided, for there are no samples to judge by",
+        Passage::Untold => "not judged",
+    };
+    let interval = gated
+        .interval
+        .as_ref()
+        .map(|interval| span(interval, shown));
+    let interval = interval.map_or_else(String::new, |interval| format!(" {interval}"));
+    let at = match comparison.points.len() {
+        1 => String::new(),
+        _ => format!(" at {}", comparison.points[gated.point].load),
+    };
+    let nothing = match gated.passage {
+        Passage::Untold => "a side lacks this number",
+        _ => "B completed no request",
+    };
+    let value = gated.value.map_or_else(|| nothing.to_owned(), shown);
+    format!("gate {}: {word}{at}: {value}{interval}", gated.gate)
+}
+
+pub(super) fn span(interval: &Interval, show: impl Fn(f64) -> String) -> String {
+    format!("[{}, {}]", show(interval.low), show(interval.high))
+}
+
+pub(super) fn percent(share: f64) -> String {
+    format!("{:+.1}%", share * 100.0)
+}
+
+fn plain_percent(share: f64) -> String {
+    let percent = (share * 1e6).round() / 1e4;
+    format!("{percent}%")
+}
+
+/// Two decimals, and more for numbers below 1.
+pub(super) fn number(value: f64) -> String {
+    let decimals = if value != 0.0 && value.abs() < 1.0 {
+        4
+    } else {
+        2
+    };
+    format!("{value:.decimals$}")
+}
+
+fn signed(value: f64) -> String {
+    match value > 0.0 {
+        true => format!("+{}", number(value)),
+        false => number(value),
+    }
+}
