@@ -47,6 +47,38 @@ pub enum MetricsError {
         /// Its limit.
         limit: String,
     },
+    /// An objective for a search does not have the form `metric:pNN<=value`.
+    #[error(
+        "'{text}' is not an objective; write metric:pNN<=value or metric<=value with ms, s or us, \
+         for example ttft:p99<=500ms"
+    )]
+    ObjectiveForm {
+        /// What was given.
+        text: String,
+    },
+    /// An objective for a search is about something that is no share of the requests.
+    #[error(
+        "in '{text}', '{statistic}' is no percentile between p0 and p100; write one such as p50 \
+         or p99: a mean or a maximum does not say how many requests are well served"
+    )]
+    ObjectiveStatistic {
+        /// The whole objective.
+        text: String,
+        /// What stands in the place of the percentile.
+        statistic: String,
+    },
+    /// An objective for a search is given twice.
+    #[error("'{text}' sets the same metric and percentile twice; give each one limit")]
+    ObjectiveTwice {
+        /// The second one.
+        text: String,
+    },
+    /// A share of requests that no run could show or miss.
+    #[error("{share} is no share between 0 and 1; write for example 0.99 for 99 % of the requests")]
+    Attainment {
+        /// What was given.
+        share: f64,
+    },
     /// A metric has two objectives.
     #[error("two objectives for '{name}'; give each metric one limit")]
     SloTwice {

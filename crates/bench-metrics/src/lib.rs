@@ -3,11 +3,14 @@
 mod audit;
 mod distribution;
 mod error;
+mod judge;
 mod knee;
 mod measurable;
 mod metric;
+mod objective;
 mod peak;
 mod reader;
+mod sequential;
 mod slo;
 pub mod stats;
 mod summary;
@@ -16,13 +19,16 @@ pub mod tokens;
 pub use audit::{LimitReason, SelfAudit, WorkerAudit};
 pub use distribution::{Distribution, Percentile, Place, parse_percentiles};
 pub use error::MetricsError;
+pub use judge::{Finding, Judge, JudgeOptions, Judgement, Verdict};
 pub use knee::knee;
 pub use measurable::{check_measurable, comes_whole, default_metrics, measurable};
 pub use metric::{
     Convention, METRICS, Metric, Unit, choice_gaps, chunk_tokens_known, e2el, parse_metrics,
     queue_time, ttft,
 };
+pub use objective::{Limit, Objective};
 pub use peak::Peak;
+pub use sequential::Tally;
 pub use slo::{Goodput, Slo};
 pub use summary::{
     AudioTotals, Counts, FailureCount, InputTotals, SourceCount, Stalls, Summary, SummaryOptions,

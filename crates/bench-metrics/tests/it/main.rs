@@ -3,6 +3,7 @@
 mod audit;
 mod definitions;
 mod distribution;
+mod judge;
 mod make;
 mod peak;
 mod stats;
