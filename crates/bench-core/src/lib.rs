@@ -21,6 +21,7 @@ mod ready;
 mod record_log;
 mod request_ids;
 mod run;
+pub mod search;
 mod secrets;
 mod servers;
 mod stop;

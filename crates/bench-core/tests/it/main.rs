@@ -7,6 +7,7 @@ mod load;
 mod preparation;
 mod record_log;
 mod reliability;
+mod search;
 mod secrets;
 mod servers;
 mod stopping;
