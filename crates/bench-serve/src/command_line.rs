@@ -1,4 +1,5 @@
 use bench_core::cli::RunOptions;
+use bench_core::cli::search::SearchOptions;
 use bench_core::cli::sweep::SweepOptions;
 use bench_sim::SimConfig;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
@@ -40,6 +41,18 @@ pub enum Task {
     /// All flags of a run can be given too: see `bench-serve --help`.
     #[command(after_help = SWEEP_EXAMPLES)]
     Sweep(Box<SweepLine>),
+
+    /// Find the greatest request rate or concurrency at which latency objectives hold
+    ///
+    /// The load is doubled until the objectives are missed, then the interval is halved. Each
+    /// point ends as soon as it is certain whether the objectives hold, failed requests counting
+    /// against all of them; --num-prompts is the most requests of a point, more where the load
+    /// needs them. Every point has prompts of its own and a result in the folder of the search.
+    ///
+    /// All flags of a run can be given too: see `bench-serve --help`. The exit code is 3 if the
+    /// objectives are missed even at the smallest load.
+    #[command(after_help = SEARCH_EXAMPLES)]
+    Search(Box<SearchLine>),
 }
 
 /// The flags of a sweep.
@@ -52,6 +65,53 @@ pub struct SweepLine {
     /// What all points share.
     #[command(flatten)]
     pub run: SharedRunLine,
+}
+
+/// The flags of a search.
+#[derive(Args, Clone, Debug)]
+pub struct SearchLine {
+    /// What is searched.
+    #[command(flatten)]
+    pub search: SearchOptions,
+
+    /// What all points share.
+    #[command(flatten)]
+    pub run: SearchRunLine,
+}
+
+/// The flags of a run in a search, where --max-concurrency without a value is what is searched.
+#[derive(Clone, Debug)]
+pub struct SearchRunLine(pub SharedRunLine);
+
+impl Args for SearchRunLine {
+    fn augment_args(command: Command) -> Command {
+        SharedRunLine::augment_args(command).mut_arg("max_concurrency", |arg| {
+            arg.num_args(0..=1)
+                .default_missing_value("0")
+                .help("Find the greatest number of requests at once at which the objectives hold")
+                .long_help(
+                    "Find the greatest number of requests at once at which the objectives hold\n\n\
+                     With a number, and --max-rate, it is a cap as in other runs.",
+                )
+                .help_heading("Search")
+                .hide_short_help(false)
+                .hide_long_help(false)
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        SearchRunLine::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SearchRunLine {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<SearchRunLine, clap::Error> {
+        SharedRunLine::from_arg_matches(matches).map(SearchRunLine)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
 }
 
 /// The flags of a run, for a command with several of them. Its help does not repeat them.
@@ -153,6 +213,17 @@ Example, a file combos.yaml:
   bench-serve sweep combos.yaml --resume
       What is missing of it";
 
+const SEARCH_EXAMPLES: &str = "\
+Examples:
+  bench-serve search --max-rate --slo 'ttft:p99<=500ms,tpot:p95<=50ms' \\
+      --model Qwen/Qwen2.5-7B-Instruct --ignore-eos
+      The greatest rate at which 99 % get their first token within 500 ms and 95 % have at most
+      50 ms per token
+  bench-serve search --max-concurrency --slo 'e2el<=10s' --slo-attainment 0.95 --start 32
+      How many users at once are answered within 10 s, 95 % of their requests
+  bench-serve search --max-rate --slo 'ttft:p90<=200ms' --sim --sim-max-num-seqs 16
+      Try it on the built-in simulated server";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +242,32 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn concurrency_is_searched_if_it_has_no_value() {
+        let slots = |arguments: &[&str]| {
+            let line = ["bench-serve", "search", "--slo", "ttft:p99<=1s"];
+            let cli = Cli::parse_from(line.iter().chain(arguments));
+            let Some(Task::Search(search)) = cli.command else {
+                panic!("it is a search");
+            };
+            let load = &search.run.0.0.options.load;
+            (search.search.max_rate, load.max_concurrency)
+        };
+        assert_eq!(slots(&["--max-concurrency"]), (false, Some(0)));
+        assert_eq!(slots(&["--max-concurrency", "--sim"]), (false, Some(0)));
+        assert_eq!(slots(&["--max-rate"]), (true, None));
+        assert_eq!(
+            slots(&["--max-rate", "--max-concurrency", "8"]),
+            (true, Some(8))
+        );
+        let help = Cli::try_parse_from(["bench-serve", "search", "--help"]).unwrap_err();
+        let help = help.to_string();
+        for part in ["--slo", "--max-rate", "--max-concurrency [<N>]", "--resume"] {
+            assert!(help.contains(part), "{part}: {help}");
+        }
+        assert!(!help.contains("--random-input-len"), "{help}");
     }
 
     #[test]

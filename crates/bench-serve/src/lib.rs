@@ -3,5 +3,5 @@
 mod command_line;
 mod simulator;
 
-pub use command_line::{Cli, RunLine, SharedRunLine, SweepLine, Task};
+pub use command_line::{Cli, RunLine, SearchLine, SearchRunLine, SharedRunLine, SweepLine, Task};
 pub use simulator::{SharedTokenizer, SimulatorError};

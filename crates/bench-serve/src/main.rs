@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         let ended = match &cli.command {
             None => program::once(&cli.run).await,
             Some(Task::Sweep(_)) => program::sweep(&matches).await,
+            Some(Task::Search(line)) => program::search(line).await,
         };
         ended.unwrap_or_else(|error| error.tell())
     })

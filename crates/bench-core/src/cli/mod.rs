@@ -6,6 +6,7 @@ mod options;
 mod prepare;
 mod progress;
 mod saving;
+pub mod search;
 mod serial;
 mod suitable;
 pub mod sweep;

@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use bench_core::cli::OptionsError;
+use bench_core::cli::search::SearchError;
 use bench_core::cli::sweep::SweepError;
 use bench_core::report::ReportError;
 use bench_serve::SimulatorError;
@@ -45,6 +46,13 @@ impl ProgramError {
 
 impl From<OptionsError> for ProgramError {
     fn from(error: OptionsError) -> ProgramError {
+        let code = if error.is_usage() { USAGE } else { FAILED };
+        ProgramError::new(code, error)
+    }
+}
+
+impl From<SearchError> for ProgramError {
+    fn from(error: SearchError) -> ProgramError {
         let code = if error.is_usage() { USAGE } else { FAILED };
         ProgramError::new(code, error)
     }

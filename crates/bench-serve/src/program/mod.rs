@@ -4,8 +4,10 @@
 mod exit;
 mod once;
 mod process;
+mod search;
 mod sweep;
 
 pub(crate) use once::once;
 pub(crate) use process::start;
+pub(crate) use search::search;
 pub(crate) use sweep::sweep;

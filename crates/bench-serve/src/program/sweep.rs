@@ -38,7 +38,7 @@ pub(crate) async fn sweep(matches: &ArgMatches) -> Result<ExitCode, ProgramError
 }
 
 /// The settings of the simulated server, without its key.
-fn settings(config: SimConfig) -> Result<Value, ProgramError> {
+pub(super) fn settings(config: SimConfig) -> Result<Value, ProgramError> {
     let api_key = None;
     let config = SimConfig { api_key, ..config };
     serde_json::to_value(config).map_err(ProgramError::bug)

@@ -8,6 +8,7 @@ mod options;
 mod reliability;
 mod results;
 mod runs;
+mod search;
 mod secrets;
 mod secure;
 mod support;
