@@ -97,7 +97,8 @@ pub(crate) fn points() -> Figure {
         vec![
             layer("A", Ink::Series(0), Marks::Points(cloud(0))),
             layer("B", Ink::Series(1), Marks::Points(cloud(1))),
-            layer("knee", Ink::Bad, Marks::Points(few.collect())),
+            layer("knee", Ink::Bad, Marks::Points(few.clone().collect())),
+            Layer::new(None, Ink::Bad, Marks::Words(few.collect())),
         ],
     )
 }
