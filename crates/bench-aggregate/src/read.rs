@@ -184,6 +184,8 @@ impl Reader<'_> {
             Err(refusal) => self.refused(path, refusal),
             Ok(Opened::Table { header }) => self.table(path, named, &header),
             Ok(Opened::Whole(document)) => match known(&document) {
+                // It belongs to the results that are read.
+                Ok(Kind::Series) if !named => Ok(()),
                 Ok(kind) => self.document(path, kind, &document, None),
                 Err(refusal) => self.refused(path, refusal),
             },
@@ -252,6 +254,7 @@ impl Reader<'_> {
             Kind::RequestMetrics => request_metrics::read(document, details),
             Kind::AiperfRequest => Err("has a request of aiperf among other things".to_owned()),
             Kind::RecordLog => Err(detect::RECORD_LOG.to_owned()),
+            Kind::Series => Err(detect::SERIES.to_owned()),
         };
         match taken {
             Ok(taken) => self.taken(path, taken, line),

@@ -15,11 +15,17 @@ pub(super) enum Kind {
     InferenceBenchmarker,
     RequestMetrics,
     RecordLog,
+    /// What a sweep or a search keeps beside its results.
+    Series,
 }
 
 /// What to do with a record log.
 pub(super) const RECORD_LOG: &str =
     "is a record log; make its result with `bench-aggregate rebuild`";
+
+/// What to do with the record of a sweep or of a search.
+pub(super) const SERIES: &str =
+    "is the record of a sweep or a search; name its folder to read the results";
 
 pub(super) fn kind(document: &Document) -> Option<Kind> {
     let has = |keys: &[&str]| keys.iter().all(|key| document.has(key));
@@ -40,6 +46,8 @@ pub(super) fn kind(document: &Document) -> Option<Kind> {
         Some(Kind::InferenceBenchmarker)
     } else if has(&["requests"]) && within("metadata", "/total_requests") {
         Some(Kind::RequestMetrics)
+    } else if has(&["schema_version", "tool", "points"]) {
+        Some(Kind::Series)
     } else {
         None
     }

@@ -216,3 +216,25 @@ fn our_own_results_tell_their_condition() {
     assert_eq!(known(&without.runs[0]), known(run));
     assert!(without.runs[0].requests.is_empty());
 }
+
+#[test]
+fn the_record_of_a_sweep_is_no_foreign_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    put_fixture(dir, "vllm-bench-rust.json", "bench_mc1_np2.json");
+    let record = "{\n  \"schema_version\": 1,\n  \"tool\": \"t\",\n  \"points\": []\n}";
+    put(dir, "sweep.json", record);
+    let strict = ReadOptions {
+        strict: true,
+        ..ReadOptions::default()
+    };
+    let found = read_all(&[dir.to_owned()], &strict).expect("readable");
+    assert_eq!(names(&found, dir), ["bench_mc1_np2.json"]);
+    assert_eq!(found.skipped, []);
+    let named = read_all(&[dir.join("sweep.json")], &ReadOptions::default()).expect("readable");
+    assert!(
+        reasons(&named, dir)[0].starts_with("sweep.json is the record of a sweep"),
+        "{:?}",
+        named.skipped
+    );
+}
