@@ -125,6 +125,39 @@ impl Destination {
     }
 }
 
+/// Where the report for a browser goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageFile(Destination);
+
+impl PageFile {
+    /// That file; `overwrite` replaces one that exists.
+    pub fn new(path: &Path, overwrite: bool) -> PageFile {
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        PageFile(Destination {
+            dir: path.parent().unwrap_or(Path::new("")).to_owned(),
+            file_name: file_name.into_owned(),
+            append: false,
+            overwrite,
+        })
+    }
+
+    /// As [`Destination::check`].
+    pub fn check(&self) -> Result<(), ReportError> {
+        self.0.check().map_err(ReportError::of_page)
+    }
+
+    /// Writes the page and returns the path it has.
+    ///
+    /// The file appears whole or not at all, and costs no other, as in [`Destination::write`].
+    pub fn write(&self, page: &str) -> Result<PathBuf, ReportError> {
+        let written = self.0.new_file(|mut file, path| {
+            let written = file.write_all(page.as_bytes());
+            written.map_err(failure(path))
+        });
+        written.map_err(ReportError::of_page)
+    }
+}
+
 /// The path itself if nothing is there, else the first free one of `name-2.json`, `name-3.json`.
 /// The number stands before all endings: `name-2.records.jsonl`.
 pub fn free_name(path: PathBuf) -> PathBuf {

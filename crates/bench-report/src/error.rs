@@ -150,6 +150,23 @@ pub enum ReportError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The report for a browser exists and is not to be replaced.
+    #[error(
+        "{} exists; choose another file for --report, or pass --overwrite to replace it",
+        .path.display()
+    )]
+    PageExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The report for a browser cannot be written.
+    #[error("cannot write the report {}: {problem}; choose another file for --report", .path.display())]
+    WritePage {
+        /// The file or its folder.
+        path: PathBuf,
+        /// What is in the way.
+        problem: String,
+    },
     /// Per-request metrics are wanted in a form that they are not written in.
     #[error("'{text}' is no format of per-request metrics; choose json or csv")]
     RequestsFormat {
@@ -165,4 +182,22 @@ pub enum ReportError {
         /// The key.
         key: String,
     },
+}
+
+impl ReportError {
+    /// The same of the report for a browser, with its own cure.
+    pub(crate) fn of_page(self) -> ReportError {
+        match self {
+            ReportError::Exists { path } => ReportError::PageExists { path },
+            ReportError::NotAFile { path } => ReportError::WritePage {
+                path,
+                problem: "it is not a regular file".to_owned(),
+            },
+            ReportError::CreateDir { path, source } | ReportError::Write { path, source } => {
+                let problem = source.to_string();
+                ReportError::WritePage { path, problem }
+            }
+            other => other,
+        }
+    }
 }

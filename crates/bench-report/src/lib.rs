@@ -21,7 +21,7 @@ pub use bench::{Bench, Reproducibility};
 pub use breakdown::{Breakdown, Part, PartCounts};
 pub use column::Column;
 pub use console::{console, serving_block};
-pub use destination::{Destination, free_name};
+pub use destination::{Destination, PageFile, free_name};
 pub use error::ReportError;
 pub use provenance::{Host, Provenance, Seeds};
 pub use report::{RampUp, RateChange, Report, SCHEMA_VERSION, Setup, date_stamp, date_stamp_of};

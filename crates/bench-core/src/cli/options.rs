@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use bench_backends::{BACKENDS, Backend};
 use bench_datasets::DatasetOptions;
-use bench_report::RequestsFormat;
+use bench_report::{PageFile, RequestsFormat};
 use bench_types::{Sampling, Task};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -455,7 +455,7 @@ pub struct ResultOptions {
     #[arg(long, group = "saved")]
     pub append_result: bool,
 
-    /// Replace a result file that exists
+    /// Replace a result, or a report, that exists
     #[arg(long, conflicts_with = "append_result")]
     pub overwrite: bool,
 
@@ -468,6 +468,12 @@ pub struct ResultOptions {
     /// `{label or backend}-{rate}qps[-concurrency{N}]-{model}-{date}.json` if not given.
     #[arg(long, value_name = "NAME")]
     pub result_filename: Option<String>,
+
+    /// Write a report with charts to this file, as a page for a browser
+    ///
+    /// One HTML file with everything in it: it needs no network to be read.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 
     /// Write every request to this file the moment it ends, as a line of JSON
     ///
@@ -504,11 +510,20 @@ impl Default for ResultOptions {
             overwrite: false,
             result_dir: PathBuf::from("."),
             result_filename: None,
+            report: None,
             record_log: None,
             no_record_log: false,
             label: None,
             metadata: Vec::new(),
         }
+    }
+}
+
+impl ResultOptions {
+    /// Where the report for a browser goes, if one is asked for.
+    pub fn page_file(&self) -> Option<PageFile> {
+        let path = self.report.as_deref()?;
+        Some(PageFile::new(path, self.overwrite))
     }
 }
 

@@ -106,6 +106,9 @@ impl RunOptions {
             control,
         } = checked;
         let saving = Saving::check(&self.result, &request)?;
+        if let Some(page) = self.result.page_file() {
+            page.check()?;
+        }
         let record_log = self.record_log()?;
 
         let transport = self.transport(&around);

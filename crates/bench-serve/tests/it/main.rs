@@ -6,6 +6,7 @@ mod mistakes;
 mod options;
 #[cfg(unix)]
 mod reliability;
+mod report;
 mod results;
 mod runs;
 mod search;

@@ -44,7 +44,9 @@ impl Endless {
         let size = ["--random-input-len", "8", "--random-output-len", "8"];
         let save = ["--save-result", "--result-dir", dir, "--record-log"];
         let server = ["--base-url", &url, "--tokenizer", "builtin"];
-        let arguments = [&server[..], &load, &size, &save, &[text(&log)]].concat();
+        let page = folder.path().join("r.html");
+        let page = ["--report", text(&page)];
+        let arguments = [&server[..], &load, &size, &page, &save, &[text(&log)]].concat();
         let child = start(&arguments);
         Endless { child, folder }
     }
@@ -132,6 +134,8 @@ fn ctrl_c_stops_sending_and_reports_what_was_measured() {
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert!(run.child.wait().unwrap().success(), "{rest:?}");
     assert!(page.to_lowercase().contains("partial"), "{page}");
+    let html = fs::read_to_string(run.folder.path().join("r.html")).unwrap();
+    assert!(html.contains("<strong>PARTIAL</strong>"));
     // The log came to its end, and all that the server answered is in it.
     let log = RecordLog::read(&run.log()).unwrap();
     assert!(log.end.is_some() && log.dropped.is_none());

@@ -374,5 +374,10 @@ fn check_sweep(sweep: &SweepOptions, base: &RunOptions) -> Result<(), SweepError
             return Err(SweepError::flag(flag, problem));
         }
     }
+    if result.report.is_some() {
+        let problem = "it tells of one run; make a report of the sweep afterwards, with \
+                       bench-plot --report and the folder of the sweep";
+        return Err(SweepError::flag("--report", problem));
+    }
     Ok(())
 }
