@@ -184,7 +184,11 @@ fn flatten(name: &str, value: &Value, facts: &mut Vec<(String, String)>) {
         Value::Null => {}
         Value::Object(map) => {
             for (key, value) in map {
-                flatten(&format!("{name}.{}", key.replace('-', "_")), value, facts);
+                // The URL of a server says where it was, not what.
+                match key.contains("://") {
+                    true => flatten(name, value, facts),
+                    false => flatten(&format!("{name}.{}", key.replace('-', "_")), value, facts),
+                }
             }
         }
         Value::String(text) => facts.push((name.to_owned(), text.clone())),
@@ -209,13 +213,14 @@ mod tests {
     fn any_leaf_of_a_block_is_compared_without_being_known() {
         let mut facts = Vec::new();
         let block = json!({"seeds": {"dataset": 1}, "host": {"cpu": "x"}, "none": null,
-            "targets": ["u"], "result-dir": "d"});
+            "targets": ["u"], "result-dir": "d", "server_versions": {"http://h.x:1": "0.9"}});
         flatten("reproducibility", &block, &mut facts);
         let expected = [
             ("reproducibility.seeds.dataset", "1"),
             ("reproducibility.host.cpu", "x"),
             ("reproducibility.targets", "[\"u\"]"),
             ("reproducibility.result_dir", "d"),
+            ("reproducibility.server_versions", "0.9"),
         ];
         let mut sorted: Vec<_> = facts
             .iter()

@@ -120,20 +120,10 @@ pub(super) fn comparable(point: &Point) -> String {
         .iter()
         .filter(|d| d.weight == Weight::Serious)
         .count();
-    let differ = |n: usize| match n {
-        1 => "1 fact differs".to_owned(),
-        n => format!("{n} facts differ"),
-    };
     match (serious, point.setup.len()) {
         (0, 0) => "Comparable: nothing in the setups differs.".to_owned(),
-        (0, n) => format!(
-            "Comparable: {}, none of which decides what is measured.",
-            differ(n)
-        ),
-        (n, _) => format!(
-            "NOT COMPARABLE: {} that decide what is measured.",
-            differ(n)
-        ),
+        (0, n) => format!("Comparable: what differs in the setups ({n}) does not decide the work."),
+        (n, _) => format!("NOT COMPARABLE: what decides the work differs ({n}, marked)."),
     }
 }
 
