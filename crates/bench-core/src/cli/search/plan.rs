@@ -156,11 +156,14 @@ fn axis(run: &RunOptions, options: &SearchOptions) -> Result<Axis, OptionsError>
 fn refuse_flags_of_one_run(run: &RunOptions) -> Result<(), OptionsError> {
     let result = &run.result;
     let file = "every point of a search has a file of its own; --result-dir says where";
+    let page = "it tells of one run; make a report of the search afterwards, with \
+                bench-plot --report and the folder of the search";
     let failures = "failed requests count against every objective of a search; leave it out";
     let given = [
         (result.result_filename.is_some(), "--result-filename", file),
         (result.append_result, "--append-result", file),
         (result.overwrite, "--overwrite", file),
+        (result.report.is_some(), "--report", page),
         (result.record_log.is_some(), "--record-log", file),
         (
             result.max_failure_rate.is_some(),
