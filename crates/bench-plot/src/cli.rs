@@ -2,6 +2,7 @@ use bench_charts::figures;
 use clap::{Parser, Subcommand};
 
 use crate::command::{FileOptions, ParetoOptions, SweepOptions};
+use crate::compare::CompareOptions;
 use crate::{PlotError, PlotOptions, Plotted, chart, plot};
 
 /// Draw the results of LLM serving benchmarks
@@ -63,6 +64,11 @@ pub enum Command {
     Sweep(SweepOptions),
     /// Throughput of the whole against what one user sees of it, with the frontier
     Pareto(ParetoOptions),
+    /// One side against another: what changed, and how sure that is
+    ///
+    /// Intervals and verdicts are those of `bench-aggregate compare`. Sides with several loads are
+    /// compared load by load.
+    Compare(CompareOptions),
 }
 
 impl Cli {
@@ -80,6 +86,7 @@ impl Cli {
             Some(Command::Stalls(options)) => options.draw_each(chart::STALLS),
             Some(Command::Sweep(options)) => options.draw(),
             Some(Command::Pareto(options)) => options.draw(),
+            Some(Command::Compare(options)) => options.draw(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod chart;
 mod cli;
 mod command;
+mod compare;
 mod error;
 mod input;
 mod options;
@@ -12,6 +13,7 @@ mod sheet;
 
 pub use cli::{Cli, Command};
 pub use command::{FileOptions, ParetoOptions, SweepOptions};
+pub use compare::CompareOptions;
 pub use error::PlotError;
 pub use options::{ImageFormat, OutputOptions, PlotOptions, ThemeChoice};
 pub use plot::plot;

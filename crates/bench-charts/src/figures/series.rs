@@ -1,5 +1,7 @@
 //! Runs put in order: which belong to one line, and where on the x axis each stands.
 
+use std::collections::BTreeSet;
+
 use bench_report::RunResult;
 
 use super::dimension::{Dimension, Value, distinct, tags};
@@ -156,11 +158,13 @@ fn series_of<'a>(load: Dimension, values: &[Value], runs: &[&'a RunResult]) -> V
             .find(|order| order.is_ne())
             .unwrap_or(std::cmp::Ordering::Equal)
     });
+    let keys: Vec<&[Option<Value>]> = groups.iter().map(|(key, _)| key.as_slice()).collect();
+    let names = names_of(&by, &keys);
     let several = groups.len() > 1;
-    let named = groups.into_iter().enumerate();
+    let named = groups.into_iter().zip(names).enumerate();
     named
-        .map(|(index, (key, runs))| Series {
-            name: several.then(|| name_of(&by, &key)),
+        .map(|(index, ((_, runs), name))| Series {
+            name: several.then_some(name),
             ink: Ink::Series(index),
             tags: tags(runs.iter().copied()),
             places: places_of(load, values, &runs),
@@ -191,11 +195,24 @@ fn dimensions_of(load: Dimension, runs: &[&RunResult]) -> Vec<Dimension> {
     others.filter(varies).filter(tells).collect()
 }
 
-fn name_of(by: &[Dimension], key: &[Option<Value>]) -> String {
-    let words = by.iter().zip(key).map(|(dimension, value)| match value {
-        Some(value) => dimension.words(value),
-        None => format!("{} not told", dimension.key()),
-    });
+/// What is told of each series; and what is not told, where that alone tells them apart.
+fn names_of(by: &[Dimension], keys: &[&[Option<Value>]]) -> Vec<String> {
+    let short: Vec<String> = keys.iter().map(|key| name_of(by, key, false)).collect();
+    let distinct: BTreeSet<&String> = short.iter().collect();
+    if distinct.len() == short.len() && !short.iter().any(String::is_empty) {
+        return short;
+    }
+    keys.iter().map(|key| name_of(by, key, true)).collect()
+}
+
+fn name_of(by: &[Dimension], key: &[Option<Value>], whole: bool) -> String {
+    let words = by
+        .iter()
+        .zip(key)
+        .filter_map(|(dimension, value)| match value {
+            Some(value) => Some(dimension.words(value)),
+            None => whole.then(|| format!("{} not told", dimension.key())),
+        });
     words.collect::<Vec<_>>().join(", ")
 }
 
@@ -297,6 +314,27 @@ mod tests {
         assert_eq!(names(&sides), sides_of_two);
         let sweeps = [labelled("old", 1), labelled("new", 1), labelled("old", 2)];
         assert_eq!(names(&sweeps), sides_of_two);
+    }
+
+    #[test]
+    fn what_is_not_told_is_in_a_name_only_if_nothing_else_tells_series_apart() {
+        let silent = RunResult {
+            burstiness: Some(1.0),
+            ..run(1)
+        };
+        let burstiness = names(&[silent.clone(), run(2)]);
+        let expected = ["burstiness 1", "burstiness not told"].map(|name| Some(name.to_owned()));
+        assert_eq!(burstiness.len(), 2);
+        assert!(
+            expected.iter().all(|name| burstiness.contains(name)),
+            "{burstiness:?}"
+        );
+        let other = RunResult {
+            backend: Some("sglang".to_owned()),
+            ..run(2)
+        };
+        let both = names(&[silent, other]);
+        assert!(both.contains(&Some("sglang".to_owned())), "{both:?}");
     }
 
     #[test]

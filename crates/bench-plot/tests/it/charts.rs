@@ -80,7 +80,7 @@ fn each_command_draws_its_chart() {
     let dir = tempdir().unwrap();
     sweep(dir.path());
     let one = "results/bench_io64x10_mc4_np40.json";
-    let commands: [(&[&str], &str); 7] = [
+    let commands: [(&[&str], &str); 8] = [
         (&["cumulative", one], "cumulative.svg"),
         (&["timeline", one], "timeline.svg"),
         (&["distribution", one], "distribution.svg"),
@@ -88,6 +88,10 @@ fn each_command_draws_its_chart() {
         (&["stalls", one], "stalls.svg"),
         (&["sweep", "results"], "sweep.svg"),
         (&["pareto", "results", "--slo", "tpot:50"], "pareto.svg"),
+        (
+            &["compare", one, "results/bench_io64x10_mc16_np40.json"],
+            "compare.svg",
+        ),
     ];
     for (arguments, name) in commands {
         let arguments = [arguments, &["--format", "svg"]].concat();
@@ -98,6 +102,8 @@ fn each_command_draws_its_chart() {
     }
     let pareto = fs::read_to_string(dir.path().join("plots/pareto.svg")).unwrap();
     assert!(pareto.contains("TPOT 50 ms"));
+    let compare = fs::read_to_string(dir.path().join("plots/compare.svg")).unwrap();
+    assert!(compare.contains("layer error-bars"));
 }
 
 #[test]
