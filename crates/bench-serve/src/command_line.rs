@@ -2,6 +2,7 @@ use bench_core::cli::RunOptions;
 use bench_core::cli::search::SearchOptions;
 use bench_core::cli::sweep::SweepOptions;
 use bench_sim::SimConfig;
+use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 
 /// Benchmark an LLM server and report what its users would feel.
@@ -124,10 +125,12 @@ impl Args for SharedRunLine {
             .get_arguments()
             .map(|arg| arg.get_id().clone())
             .collect();
-        RunLine::augment_args(command).mut_args(|arg| {
+        let command = RunLine::augment_args(command).mut_args(|arg| {
             let hidden = !is_shown.contains(arg.get_id());
             arg.hide_short_help(hidden).hide_long_help(hidden)
-        })
+        });
+        // A result of each run is written without being asked for.
+        command.mut_arg("save_detailed", |arg| arg.requires(Resettable::Reset))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -10,6 +10,10 @@ use crate::{Axis, ErrorBar, Ink, Layer, Marks, Panel, Point, Scale};
 pub(crate) const ERROR_BARS: &str =
     "Error bars: 95 % confidence interval of the mean over repeats (Student's t)";
 
+/// Fewer repeats than this have no error bars: the interval of two runs is some thirteen times
+/// as wide as they are apart, and hides the curve it should judge.
+const LEAST_REPEATS: usize = 3;
+
 /// From this ratio of the greatest to the least value on, an axis of times is logarithmic.
 const LOG_FROM: f64 = 30.0;
 
@@ -57,12 +61,14 @@ impl Curve {
             y: mean,
             label: Some(label),
         });
-        self.errors
-            .extend(t_interval(&values, 0.95).map(|interval| ErrorBar {
-                x: place.at,
-                low: interval.low,
-                high: interval.high,
-            }));
+        if values.len() >= LEAST_REPEATS {
+            self.errors
+                .extend(t_interval(&values, 0.95).map(|interval| ErrorBar {
+                    x: place.at,
+                    low: interval.low,
+                    high: interval.high,
+                }));
+        }
         self.points
             .extend(runs.iter().zip(values).map(|(run, y)| Point {
                 x: place.at,

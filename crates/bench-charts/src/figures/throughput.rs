@@ -131,7 +131,7 @@ mod tests {
             output_throughput: Some(tokens),
             ..run(4)
         };
-        let figure = throughput(&[of(90.0), of(110.0), run(1)]).unwrap();
+        let figure = throughput(&[of(90.0), of(110.0), of(100.0), run(1)]).unwrap();
         let [line, bars, points] = &figure.panels[0].layers[..] else {
             panic!("{:?}", figure.panels[0].layers);
         };
@@ -142,15 +142,18 @@ mod tests {
         let Marks::ErrorBars(bars) = &bars.marks else {
             panic!("{bars:?}");
         };
-        // The 97.5 % quantile of t with one degree of freedom is 12.706, the standard error 10.
+        // The 97.5 % quantile of t with 2 degrees of freedom is 4.3027, the standard error 5.7735.
         assert_eq!(bars.len(), 1);
-        assert!((bars[0].high - 227.06).abs() < 0.01, "{bars:?}");
+        assert!((bars[0].high - 124.84).abs() < 0.01, "{bars:?}");
         let Marks::Points(points) = &points.marks else {
             panic!("{points:?}");
         };
         let heights: Vec<f64> = points.iter().map(|point: &Point| point.y).collect();
-        assert_eq!(heights[1..], [90.0, 110.0]);
+        assert_eq!(heights[1..], [90.0, 110.0, 100.0]);
         assert!(figure.footer.iter().any(|line| line == ERROR_BARS));
+        let two = throughput(&[of(90.0), of(110.0), run(1)]).unwrap();
+        assert_eq!(two.panels[0].layers.len(), 2, "no bars: {two:?}");
+        assert!(!two.footer.iter().any(|line| line == ERROR_BARS));
     }
 
     #[test]

@@ -110,7 +110,8 @@ fn recorded_options(path: &Path) -> Value {
 fn every_combination_is_measured_and_named() {
     let server = server();
     let place = Place::at(&server, FOUR);
-    let output = place.sweep(&[]);
+    // That there will be results goes without saying.
+    let output = place.sweep(&["--save-detailed"]);
     ended(&output, 0);
     let folders = place.names("results", "");
     assert_eq!(folders.len(), 1);
@@ -129,6 +130,7 @@ fn every_combination_is_measured_and_named() {
     assert_eq!(measured["total_input_tokens"], 4 * 8);
     assert_eq!(measured["total_output_tokens"], 4 * 2);
     assert_eq!(measured["max_concurrency"], 2);
+    assert_eq!(measured["ttfts"].as_array().map(Vec::len), Some(4));
     assert_eq!(measured["sweep_point"], "bench_io8x2_mc2_np4");
     let summary = stdout(&output);
     for part in [
