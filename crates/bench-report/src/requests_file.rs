@@ -348,6 +348,7 @@ impl From<RequestEntry<'_>> for RequestSample {
             client_queue: None,
             ttft: seconds(entry.client_metrics.ttft_ms),
             e2el: seconds(entry.client_metrics.e2e_latency_ms),
+            failed_after: None,
             gaps: gaps.unwrap_or_default(),
             chunk_tokens: Vec::new(),
             input_tokens: entry.tokens.prompt_tokens,

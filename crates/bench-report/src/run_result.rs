@@ -135,6 +135,8 @@ pub struct RequestSample {
     pub ttft: Option<f64>,
     /// End-to-end latency.
     pub e2el: Option<f64>,
+    /// From its start to its end, of a request that failed.
+    pub failed_after: Option<f64>,
     /// Gaps between its chunks after the first.
     pub gaps: Vec<f64>,
     /// Tokens of each chunk, the first one included; empty if that is not known.

@@ -37,10 +37,11 @@ impl RequestSample {
             id: Some(record.id.to_string()),
             success,
             error: record.outcome.failure().map(ToString::to_string),
-            start: Some(timeline.sent.unwrap_or(timeline.released).as_secs_f64()),
+            start: Some(start(record).as_secs_f64()),
             client_queue: queue_time(record).map(Nanos::as_secs_f64),
             ttft: span(ttft),
             e2el: span(e2el),
+            failed_after: failed_after(record).map(Nanos::as_secs_f64),
             gaps: if success {
                 choice_gaps(record).map(Nanos::as_secs_f64).collect()
             } else {
@@ -57,6 +58,18 @@ impl RequestSample {
             },
         }
     }
+}
+
+/// When a request was sent, or would have been.
+fn start(record: &RequestRecord) -> Nanos {
+    let timeline = &record.timeline;
+    timeline.sent.unwrap_or(timeline.released)
+}
+
+/// How long a request lasted that failed.
+fn failed_after(record: &RequestRecord) -> Option<Nanos> {
+    let failed = !record.outcome.is_success();
+    failed.then(|| record.timeline.closed.since(start(record)))
 }
 
 /// Where no request was answered the zeros in place of statistics are left out.

@@ -44,6 +44,8 @@ fn a_run_that_has_just_ended_is_told_as_its_file_tells_it() {
     assert!(later.requests[0].chunk_tokens.is_empty());
     assert_eq!(now.requests[0].gaps.len(), 5);
     assert!(!now.requests[1].success && now.requests[1].error.is_some());
+    assert_eq!(now.requests[1].failed_after, Some(0.057));
+    assert_eq!(now.requests[0].failed_after, None);
 }
 
 #[test]
