@@ -7,6 +7,7 @@ mod console;
 mod destination;
 mod error;
 mod flat;
+mod per_request;
 mod provenance;
 pub mod record_log;
 mod report;
@@ -23,6 +24,7 @@ pub use column::Column;
 pub use console::{console, serving_block};
 pub use destination::{Destination, PageFile, free_name};
 pub use error::ReportError;
+pub use per_request::{DetailedBench, PerRequest};
 pub use provenance::{Host, Provenance, Seeds};
 pub use report::{RampUp, RateChange, Report, SCHEMA_VERSION, Setup, date_stamp, date_stamp_of};
 pub use requests_file::{

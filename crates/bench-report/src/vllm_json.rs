@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 use crate::flat::{extra, metadata, nullable, statistics};
+use crate::per_request::start;
 use crate::statistic::metric_stats;
-use crate::{Bench, Column, MetricStats, RateChange, Report, ReportError, Statistic, setup_json};
+use crate::{
+    Bench, Column, DetailedBench, MetricStats, PerRequest, RateChange, Report, ReportError,
+    Statistic, setup_json,
+};
 
 /// A result in the schema of `vllm bench serve` 0.32, with all else under `bench`.
 ///
@@ -136,7 +140,7 @@ pub struct VllmResult<'a> {
     pub extra: Vec<(String, Value)>,
     /// What the schema of `vllm bench serve` has no place for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bench: Option<Box<Bench>>,
+    pub bench: Option<Box<DetailedBench<'a>>>,
 }
 
 /// Every key that is not the user's, for [`check_metadata`].
@@ -251,7 +255,10 @@ impl<'a> VllmResult<'a> {
             rps_change_events: ramp_up.map(|ramp_up| ramp_up.changes.clone()),
             statistics: metric_stats(report),
             extra: Vec::new(),
-            bench: Some(Box::new(Bench::of(report))),
+            bench: Some(Box::new(DetailedBench {
+                run: Bench::of(report),
+                per_request: detailed.then(|| PerRequest::of(records, streams)),
+            })),
         }
     }
 
@@ -300,8 +307,7 @@ fn gaps(record: &RequestRecord) -> Vec<f64> {
 }
 
 fn start_time(record: &RequestRecord) -> f64 {
-    let timeline = &record.timeline;
-    timeline.sent.unwrap_or(timeline.released).as_secs_f64()
+    start(record).as_secs_f64()
 }
 
 fn generated_text(record: &RequestRecord) -> Cow<'_, str> {

@@ -2,12 +2,13 @@
 
 use std::vec::IntoIter;
 
-use bench_metrics::{Convention, choice_gaps, chunk_tokens_known, e2el, queue_time, ttft};
+use bench_metrics::{Convention, choice_gaps, e2el, queue_time, ttft};
 use bench_types::{Nanos, RequestRecord, TokenSource};
 use serde_json::Value;
 
 use super::{Condition, Origin, RequestSample, RunResult, ServerTimes, Tool};
-use crate::{Column, Report, VllmResult, date_stamp_of};
+use crate::per_request::{chunk_tokens, failed_after, start};
+use crate::{Column, DetailedBench, Report, VllmResult, date_stamp_of};
 
 impl RunResult {
     /// A run that has just ended, with all its requests.
@@ -23,13 +24,10 @@ impl RequestSample {
     /// A request by the rules of `vllm bench serve`, as its result file would tell it.
     fn of(record: &RequestRecord) -> RequestSample {
         let success = record.outcome.is_success();
-        let timeline = &record.timeline;
         let span = |span: fn(&RequestRecord, Convention) -> Option<Nanos>| {
             let span = span(record, Convention::Vllm).filter(|_| success);
             span.map(Nanos::as_secs_f64)
         };
-        let known = success && chunk_tokens_known(record);
-        let chunks = timeline.choices().filter(|_| known);
         let tokens =
             |count: u32, source| (source != TokenSource::Unknown).then_some(u64::from(count));
         let server = record.server.unwrap_or_default();
@@ -47,7 +45,7 @@ impl RequestSample {
             } else {
                 Vec::new()
             },
-            chunk_tokens: chunks.map(|mark| u32::from(mark.tokens)).collect(),
+            chunk_tokens: chunk_tokens(record),
             input_tokens: tokens(record.prompt_tokens, record.prompt_tokens_source),
             output_tokens: tokens(record.output_tokens, record.output_tokens_source)
                 .filter(|_| success),
@@ -58,18 +56,6 @@ impl RequestSample {
             },
         }
     }
-}
-
-/// When a request was sent, or would have been.
-fn start(record: &RequestRecord) -> Nanos {
-    let timeline = &record.timeline;
-    timeline.sent.unwrap_or(timeline.released)
-}
-
-/// How long a request lasted that failed.
-fn failed_after(record: &RequestRecord) -> Option<Nanos> {
-    let failed = !record.outcome.is_success();
-    failed.then(|| record.timeline.closed.since(start(record)))
 }
 
 /// Where no request was answered the zeros in place of statistics are left out.
@@ -115,7 +101,7 @@ impl From<VllmResult<'_>> for RunResult {
             },
             condition: Condition::default(),
             more,
-            bench: result.bench,
+            bench: result.bench.map(|bench| Box::new(bench.run)),
             requests,
         };
         if let Some(bench) = &run.bench {
@@ -201,8 +187,8 @@ fn is_scalar(value: &Value) -> bool {
 struct Entries<T>(Option<IntoIter<T>>);
 
 impl<T> Entries<T> {
-    fn of(column: &mut Option<Column<'_, T>>) -> Entries<T> {
-        Entries(column.take().map(|column| column.into_vec().into_iter()))
+    fn of(column: Option<Column<'_, T>>) -> Entries<T> {
+        Entries(column.map(|column| column.into_vec().into_iter()))
     }
 
     fn next(&mut self) -> Option<T> {
@@ -214,16 +200,52 @@ impl<T> Entries<T> {
     }
 }
 
+/// What this toolkit adds to the arrays of `vllm bench serve`.
+struct Further {
+    failed_after: Entries<f64>,
+    chunk_tokens: Entries<Vec<u32>>,
+    one_each: bool,
+}
+
+impl Further {
+    fn of(result: &mut VllmResult<'_>) -> Further {
+        let bench = result.bench.as_deref_mut();
+        let part = bench.and_then(|DetailedBench { run, per_request }| {
+            let part = per_request.take()?;
+            Some((part.one_each(run), part))
+        });
+        let (one_each, part) = part.unzip();
+        let (failed_after, chunk_tokens) = part
+            .map(|part| (part.failed_after, part.chunk_tokens))
+            .unzip();
+        Further {
+            failed_after: Entries::of(failed_after),
+            chunk_tokens: Entries::of(chunk_tokens.flatten()),
+            one_each: one_each.unwrap_or_default(),
+        }
+    }
+
+    /// The tokens of the chunks of the next request, by the gaps between them if it was
+    /// answered whole in a stream.
+    fn chunk_tokens(&mut self, gaps: Option<&[f64]>) -> Vec<u32> {
+        match (self.one_each, gaps) {
+            (true, Some(gaps)) => vec![1; gaps.len() + 1],
+            _ => self.chunk_tokens.next().unwrap_or_default(),
+        }
+    }
+}
+
 /// The requests of a result with details. Failures have zeros and nothing in its lists.
 fn requests(result: &mut VllmResult<'_>) -> Vec<RequestSample> {
-    let mut inputs = Entries::of(&mut result.input_lens);
-    let mut outputs = Entries::of(&mut result.output_lens);
-    let mut ttfts = Entries::of(&mut result.ttfts);
-    let mut gaps = Entries::of(&mut result.itls);
-    let mut latencies = Entries::of(&mut result.latencies);
-    let mut starts = Entries::of(&mut result.start_times);
-    let mut queues = Entries::of(&mut result.queue_times);
-    let mut errors = Entries::of(&mut result.errors);
+    let mut inputs = Entries::of(result.input_lens.take());
+    let mut outputs = Entries::of(result.output_lens.take());
+    let mut ttfts = Entries::of(result.ttfts.take());
+    let mut gaps = Entries::of(result.itls.take());
+    let mut latencies = Entries::of(result.latencies.take());
+    let mut starts = Entries::of(result.start_times.take());
+    let mut queues = Entries::of(result.queue_times.take());
+    let mut errors = Entries::of(result.errors.take());
+    let mut further = Further::of(result);
     // Latencies and queue times stand in every result: they are no details.
     let count = inputs.len().max(starts.len()).max(errors.len());
     let sample = |_| {
@@ -233,6 +255,8 @@ fn requests(result: &mut VllmResult<'_>) -> Vec<RequestSample> {
         let output = outputs.next().map(u64::from);
         let received = e2el.is_some() || ttft.is_some() || output.is_some_and(|tokens| tokens > 0);
         let success = error.is_none() && received;
+        let gaps = gaps.next().filter(|_| success);
+        let failed_after = further.failed_after.next();
         RequestSample {
             success,
             error,
@@ -240,7 +264,9 @@ fn requests(result: &mut VllmResult<'_>) -> Vec<RequestSample> {
             client_queue: queues.next(),
             ttft: ttft.filter(|_| success),
             e2el: e2el.filter(|_| success),
-            gaps: gaps.next().filter(|_| success).unwrap_or_default(),
+            failed_after: failed_after.filter(|_| !success),
+            chunk_tokens: further.chunk_tokens(gaps.as_deref()),
+            gaps: gaps.unwrap_or_default(),
             input_tokens: inputs.next().map(u64::from),
             output_tokens: output.filter(|_| success),
             ..RequestSample::default()

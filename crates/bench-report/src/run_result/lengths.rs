@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use bench_types::Task;
+
 use super::RunResult;
 
 impl RunResult {
@@ -16,7 +18,7 @@ impl RunResult {
         let name = self.origin.path.file_stem().unwrap_or_default();
         if let Some((input, output)) = lengths_in(&name.to_string_lossy()) {
             self.input_len = Some(input);
-            self.output_len = Some(output);
+            self.output_len = Some(output).filter(|_| self.generates());
         }
     }
 
@@ -37,7 +39,14 @@ impl RunResult {
             own.or_else(|| options[format!("{family}-{which}")].as_u64())
         };
         self.input_len = length("input-len");
-        self.output_len = length("output-len");
+        self.output_len = length("output-len").filter(|_| self.generates());
+    }
+
+    /// Whether output tokens were asked for: neither embeddings nor transcripts have a length
+    /// of choice.
+    fn generates(&self) -> bool {
+        let task = self.bench.as_ref().map(|bench| bench.task);
+        task.is_none_or(|task| task == Task::Generate)
     }
 }
 

@@ -277,7 +277,7 @@ fn every_kind_of_result_is_read_back_without_loss() {
         let result: VllmResult<'_> = serde_json::from_str(&text).expect("readable");
         let again = serde_json::to_string_pretty(&result).expect("serializable");
         assert_eq!(again, text);
-        let bench = result.bench.expect("our part");
+        let bench = result.bench.expect("our part").run;
         assert_eq!(bench.summary, report.summary);
         assert_eq!(bench.per_server, report.per_server);
         assert_eq!(bench.per_model, report.per_model);

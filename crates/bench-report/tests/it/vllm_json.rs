@@ -172,7 +172,7 @@ fn all_else_stands_under_bench() {
     assert_eq!(bench["strict"]["goodput"]["good"], 2);
     assert!(bench["intended"]["metrics"]["e2el"]["percentiles"]["p99.9"].is_f64());
     let result: VllmResult<'_> = serde_json::from_str(&text).expect("readable");
-    let read = result.bench.expect("our part");
+    let read = result.bench.expect("our part").run;
     assert_eq!(read.summary, report.summary);
     assert_eq!(read.self_audit, report.audit);
 }
