@@ -144,6 +144,14 @@ pub struct ErrorBar {
     pub high: f64,
 }
 
+impl ErrorBar {
+    /// Whether its lower end is below all that an axis of logarithms can show: the bar then
+    /// begins at the foot of the axis.
+    pub(crate) fn is_open(&self, scale: &Scale) -> bool {
+        *scale == Scale::Log && self.low.is_finite() && self.low <= 0.0
+    }
+}
+
 /// A box.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {

@@ -94,7 +94,10 @@ fn hidden_in(panel: &Panel) -> usize {
         Marks::Bars(bars) => count(bars, |bar| {
             x(bar.left) && x(bar.right) && bar.height.is_finite()
         }),
-        Marks::ErrorBars(bars) => count(bars, |bar| x(bar.x) && y(bar.low) && y(bar.high)),
+        Marks::ErrorBars(bars) => count(bars, |bar| {
+            let low = y(bar.low) || bar.is_open(&panel.y.scale);
+            x(bar.x) && low && y(bar.high)
+        }),
         Marks::Spans(spans) => count(spans, |span| {
             x(span.left) && x(span.right) && y(span.bottom) && y(span.top)
         }),
@@ -122,7 +125,7 @@ fn drawn(layer: &Layer, panel: &Panel) -> Drawn {
         Marks::Points(points) => vec![dots(layer, points, panel)],
         Marks::Words(points) => vec![words(layer, points)],
         Marks::Bars(bars) => bar_traces(layer, bars, panel),
-        Marks::ErrorBars(bars) => vec![error_bars(layer, bars)],
+        Marks::ErrorBars(bars) => vec![error_bars(layer, bars, panel)],
         Marks::Spans(spans) => vec![boxes(layer, spans.iter().copied(), 1.0)],
         Marks::Heat(heat) => vec![heat_map(heat, panel)],
         Marks::Vertical(datum) => {
@@ -256,7 +259,7 @@ fn bar_traces(layer: &Layer, bars: &[Bar], panel: &Panel) -> Vec<Box<dyn Trace>>
     let heights = bars.iter().map(|bar| bar.height);
     // There is no 0 on an axis of logarithms; the bars begin below the lowest of them.
     let floor = match panel.y.scale {
-        Scale::Log => heights.filter(|h| *h > 0.0).fold(f64::INFINITY, f64::min) / 2.0,
+        Scale::Log => below_all(heights.filter(|height| *height > 0.0)),
         Scale::Linear | Scale::Category(_) => 0.0,
     };
     let span = |bar: &Bar| Span {
@@ -273,6 +276,11 @@ fn bar_traces(layer: &Layer, bars: &[Bar], panel: &Panel) -> Vec<Box<dyn Trace>>
         boxes(layer, bars.iter().map(span), 0.8),
         with_hover(hover, &tops, panel),
     ]
+}
+
+/// Where what grows from 0 begins on an axis of logarithms.
+fn below_all(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(f64::INFINITY, f64::min) / 2.0
 }
 
 fn top(bar: &Bar, panel: &Panel) -> Point {
@@ -320,15 +328,27 @@ fn boxes(layer: &Layer, spans: impl Iterator<Item = Span>, opacity: f64) -> Box<
         .hover_info(HoverInfo::Name)
 }
 
-/// Upright lines with a dash at each end.
-fn error_bars(layer: &Layer, bars: &[ErrorBar]) -> Box<dyn Trace> {
+/// Upright lines with a dash at each end that the axis can show.
+fn error_bars(layer: &Layer, bars: &[ErrorBar], panel: &Panel) -> Box<dyn Trace> {
+    const DASH: usize = 8;
+    let shown = edges(panel, Direction::Y);
+    let foot = match panel.y.range {
+        Some((low, _)) if low > 0.0 => low,
+        _ => below_all(shown.into_iter()),
+    };
+    let is_open = |bar: &ErrorBar| bar.is_open(&panel.y.scale);
+    let low = |bar: &ErrorBar| if is_open(bar) { foot } else { bar.low };
+    let dash = |bar: &ErrorBar| if is_open(bar) { 0 } else { DASH };
     let x = bars
         .iter()
         .flat_map(|bar| [finite(bar.x), finite(bar.x), None]);
     let y = bars
         .iter()
-        .flat_map(|bar| [finite(bar.low), finite(bar.high), None]);
-    let ends = Marker::new().symbol(MarkerSymbol::LineEWOpen).size(8);
+        .flat_map(|bar| [finite(low(bar)), finite(bar.high), None]);
+    let sizes = bars.iter().flat_map(|bar| [dash(bar), DASH, DASH]);
+    let ends = Marker::new()
+        .symbol(MarkerSymbol::LineEWOpen)
+        .size_array(sizes.collect());
     named(Scatter::new(x.collect(), y.collect()), layer)
         .mode(Mode::LinesMarkers)
         .line(Line::new().width(1.2))
@@ -481,4 +501,32 @@ fn edges(panel: &Panel, direction: Direction) -> Vec<f64> {
     values
         .filter(|value| value.is_finite() && *value > 0.0)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_bar_that_reaches_below_0_is_drawn_from_below_all_else() {
+        let bar = |low, high| ErrorBar { x: 1.0, low, high };
+        let bars = vec![bar(-5.0, 300.0), bar(40.0, 90.0)];
+        let mut y = Axis::linear("TTFT", Some("ms"));
+        y.scale = Scale::Log;
+        let panel = Panel {
+            title: None,
+            x: Axis::linear("Load", None),
+            y,
+            layers: vec![Layer::new(None, Ink::Good, Marks::ErrorBars(bars))],
+        };
+        assert_eq!(hidden_in(&panel), 0);
+        let drawn = serde_json::to_value(plot(&panel, "x".to_owned(), None)).unwrap();
+        let trace = &drawn["layers"][0]["traces"][0];
+        let expected = serde_json::json!([20.0, 300.0, null, 40.0, 90.0, null]);
+        assert_eq!(trace["y"], expected);
+        assert_eq!(
+            trace["marker"]["size"],
+            serde_json::json!([0, 8, 8, 8, 8, 8])
+        );
+    }
 }

@@ -212,15 +212,19 @@ impl Field<'_> {
     ) -> Result<(), ChartError> {
         const CAP: f64 = 4.0;
         for bar in bars {
-            let (Some(low), Some(high)) = (self.place(bar.x, bar.low), self.place(bar.x, bar.high))
+            // Without a lower end on the axis there is no lower cap.
+            let open = bar.is_open(&self.y.scale);
+            let low = if open { self.y.foot() } else { bar.low };
+            let (Some(low), Some(high)) = (self.place(bar.x, low), self.place(bar.x, bar.high))
             else {
                 continue;
             };
             let cap = |at: Place| vec![place(at.x - CAP, at.y), place(at.x + CAP, at.y)];
-            for part in [vec![low, high], cap(low), cap(high)]
-                .iter()
-                .flat_map(|line| self.area.clip_chain(line))
-            {
+            let mut lines = vec![vec![low, high], cap(high)];
+            if !open {
+                lines.push(cap(low));
+            }
+            for part in lines.iter().flat_map(|line| self.area.clip_chain(line)) {
                 dashed(canvas, &part, Dash::Solid, look.color, 1.5)?;
             }
         }

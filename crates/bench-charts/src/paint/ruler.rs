@@ -7,7 +7,7 @@ use crate::{Axis, Scale};
 /// An axis with its ends.
 #[derive(Clone, Debug)]
 pub(super) struct Ruler {
-    scale: Scale,
+    pub(super) scale: Scale,
     low: f64,
     high: f64,
 }

@@ -19,8 +19,8 @@ impl Thing {
     }
 }
 
-/// Calls `each` with every mark.
-fn visit(marks: &Marks, each: &mut dyn FnMut(Thing)) {
+/// Calls `each` with every mark; `y` is the scale of the upright axis.
+fn visit(marks: &Marks, y: &Scale, each: &mut dyn FnMut(Thing)) {
     match marks {
         Marks::Line(points)
         | Marks::Steps(points)
@@ -37,7 +37,10 @@ fn visit(marks: &Marks, each: &mut dyn FnMut(Thing)) {
         Marks::ErrorBars(bars) => bars.iter().for_each(|bar| {
             each(Thing {
                 x: Some((bar.x, bar.x)),
-                y: Some((bar.low, bar.high)),
+                y: match bar.is_open(y) {
+                    true => Some((bar.high, bar.high)),
+                    false => Some((bar.low, bar.high)),
+                },
             });
         }),
         Marks::Spans(spans) => spans.iter().for_each(|span| {
@@ -80,7 +83,7 @@ pub(super) fn extents(panel: &Panel) -> (Extent, Extent) {
             }
             _ => {}
         }
-        visit(&layer.marks, &mut |thing| {
+        visit(&layer.marks, &panel.y.scale, &mut |thing| {
             // A mark that cannot be drawn shall not stretch the axes either.
             if missing(thing.x, &panel.x).is_none() && missing(thing.y, &panel.y).is_none() {
                 for (span, extent, axis) in
@@ -125,7 +128,7 @@ impl Tally {
     /// Counts the marks of a panel that are not shown on its axes.
     pub(super) fn add(&mut self, panel: &Panel, x: &Ruler, y: &Ruler) {
         for layer in &panel.layers {
-            visit(&layer.marks, &mut |thing| {
+            visit(&layer.marks, &panel.y.scale, &mut |thing| {
                 let why = missing(thing.x, &panel.x).or_else(|| missing(thing.y, &panel.y));
                 match why {
                     Some(Missing::NotFinite) => self.not_finite += 1,

@@ -1,4 +1,4 @@
-use bench_charts::{Figure, Ink, Marks, Point, Size, Theme};
+use bench_charts::{ErrorBar, Figure, Ink, Marks, Point, Size, Theme};
 
 use super::samples;
 
@@ -83,6 +83,20 @@ fn what_is_not_drawn_is_counted_in_the_footer() {
     assert!(svg.contains("1 mark not drawn: not above 0, on a logarithmic axis"));
     let whole = self::svg(&samples::points(), Size::default());
     assert!(!whole.contains("not drawn"));
+}
+
+#[test]
+fn an_error_bar_that_reaches_below_0_begins_at_the_foot_of_a_log_axis() {
+    let mut figure = samples::points();
+    let bar = |x, low, high| ErrorBar { x, low, high };
+    let bars = vec![bar(10.0, 30.0, 90.0), bar(20.0, -5.0, 300.0)];
+    let bars = samples::layer("mean", Ink::Good, Marks::ErrorBars(bars));
+    figure.panels[0].layers.push(bars);
+    let svg = svg(&figure, Size::default());
+    // A line and two caps, and a line with the upper cap.
+    let drawn = layer(&svg, "error-bars", 0);
+    assert_eq!(count(drawn, "polyline"), 3 + 2);
+    assert!(!svg.contains("not drawn"));
 }
 
 /// A box that a text covers: left, top, right, bottom.
