@@ -1,6 +1,70 @@
 /// A curve whose greatest throughput is less than this share above its smallest is flat.
 const FLAT: f64 = 0.05;
 
+/// How throughput grows with load. Points are told by their indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// There are fewer than three loads: too few to tell.
+    TooFewLoads,
+    /// It grows up to this point and hardly any more after it: the [`knee`].
+    Knee(usize),
+    /// It is greatest at the highest load, which is this point, and did not level off.
+    Rising(usize),
+    /// It grows, and comes back, but bends nowhere clearly: this point has the greatest.
+    Unclear {
+        /// The point of the greatest throughput.
+        greatest: usize,
+    },
+    /// It does not grow from the lowest load on: it was saturated from the start, or falls.
+    Saturated {
+        /// The point of the lowest load.
+        first: usize,
+        /// The point of the highest load.
+        last: usize,
+    },
+}
+
+/// How throughput grows with load over `points`, which are pairs of load and throughput: the
+/// [`knee`], or why there is none. Points that are not finite are left out.
+///
+/// ```
+/// use bench_metrics::{Growth, growth};
+///
+/// let points = [(1.0, 50.0), (2.0, 100.0), (4.0, 190.0), (8.0, 210.0), (16.0, 212.0)];
+/// assert_eq!(growth(&points), Growth::Knee(2));
+/// assert_eq!(growth(&points[..3]), Growth::Rising(2));
+/// assert_eq!(growth(&points[..2]), Growth::TooFewLoads);
+/// ```
+pub fn growth(points: &[(f64, f64)]) -> Growth {
+    let curve = by_load(points);
+    let loads = curve.chunk_by(|a, b| a.1 == b.1).count();
+    let (Some(first), Some(last)) = (curve.first(), curve.last()) else {
+        return Growth::TooFewLoads;
+    };
+    if loads < 3 {
+        return Growth::TooFewLoads;
+    }
+    if let Some(knee) = knee(points) {
+        return Growth::Knee(knee);
+    }
+    let greatest = curve
+        .iter()
+        .max_by(|a, b| a.2.total_cmp(&b.2))
+        .unwrap_or(last);
+    if greatest.2 <= first.2 * (1.0 + FLAT) {
+        Growth::Saturated {
+            first: first.0,
+            last: last.0,
+        }
+    } else if greatest.0 == last.0 {
+        Growth::Rising(last.0)
+    } else {
+        Growth::Unclear {
+            greatest: greatest.0,
+        }
+    }
+}
+
 /// Where a curve of throughput over load bends most: the load past which more load brings
 /// little, as an index into `points`, which are pairs of load and throughput.
 ///
@@ -21,13 +85,7 @@ const FLAT: f64 = 0.05;
 /// assert_eq!(bench_metrics::knee(&points[..3]), None);
 /// ```
 pub fn knee(points: &[(f64, f64)]) -> Option<usize> {
-    let mut curve: Vec<(usize, f64, f64)> = points
-        .iter()
-        .enumerate()
-        .filter(|(_, (load, throughput))| load.is_finite() && throughput.is_finite())
-        .map(|(index, &(load, throughput))| (index, load, throughput))
-        .collect();
-    curve.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let curve = by_load(points);
     let heights = heights(&curve)?;
     let step = 1.0 / (heights.len() - 1) as f64;
     let is_peak =
@@ -42,6 +100,18 @@ pub fn knee(points: &[(f64, f64)]) -> Option<usize> {
         }
     })?;
     Some(curve[highest].0)
+}
+
+/// The finite points with their indices, in the order of their loads.
+fn by_load(points: &[(f64, f64)]) -> Vec<(usize, f64, f64)> {
+    let mut curve: Vec<(usize, f64, f64)> = points
+        .iter()
+        .enumerate()
+        .filter(|(_, (load, throughput))| load.is_finite() && throughput.is_finite())
+        .map(|(index, &(load, throughput))| (index, load, throughput))
+        .collect();
+    curve.sort_by(|a, b| a.1.total_cmp(&b.1));
+    curve
 }
 
 /// How far each point is above the diagonal once both axes are scaled to 0..1.
@@ -116,6 +186,31 @@ mod tests {
             None,
             "one load"
         );
+    }
+
+    #[test]
+    fn why_there_is_no_knee() {
+        let loads = || (1..=6).map(f64::from);
+        assert_eq!(growth(&curve(loads(), |c| 40.0 * c)), Growth::Rising(5));
+        let saturated = Growth::Saturated { first: 0, last: 5 };
+        assert_eq!(growth(&curve(loads(), |c| 100.0 / c)), saturated, "falling");
+        let flat = |c: f64| 500.0 + 4.0 * (1.7 * c).sin();
+        assert_eq!(growth(&curve(loads(), flat)), saturated, "flat");
+        // The last step of load is too short to come back on.
+        let late = [
+            (1.0, 10.0),
+            (4.0, 11.0),
+            (8.0, 12.0),
+            (10.0, 14.0),
+            (11.0, 13.9),
+        ];
+        assert_eq!(growth(&late), Growth::Unclear { greatest: 3 });
+        assert_eq!(growth(&[]), Growth::TooFewLoads);
+        let repeats = [(1.0, 10.0), (1.0, 11.0), (2.0, 20.0)];
+        assert_eq!(growth(&repeats), Growth::TooFewLoads);
+        // A rate without a limit is no load of the curve.
+        let endless = [(f64::INFINITY, 9.0), (1.0, 1.0), (2.0, 2.0), (4.0, 4.0)];
+        assert_eq!(growth(&endless), Growth::Rising(3));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use audit::{LimitReason, SelfAudit, WorkerAudit};
 pub use distribution::{Distribution, Percentile, Place, parse_percentiles};
 pub use error::MetricsError;
 pub use judge::{Finding, Judge, JudgeOptions, Judgement, Verdict};
-pub use knee::knee;
+pub use knee::{Growth, growth, knee};
 pub use measurable::{check_measurable, comes_whole, default_metrics, measurable};
 pub use metric::{
     Convention, METRICS, Metric, Unit, choice_gaps, chunk_tokens_known, e2el, parse_metrics,

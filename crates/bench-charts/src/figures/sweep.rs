@@ -1,4 +1,4 @@
-use bench_metrics::knee;
+use bench_metrics::{Growth, growth};
 use bench_report::{RunResult, Statistic};
 
 use super::curve::{Curve, amounts, times};
@@ -37,9 +37,7 @@ pub fn sweep(runs: &[RunResult]) -> Result<Figure, NoChart> {
         .footer
         .push(format!("Numbers beside points: {}", arranged.load));
     figure.footer.extend(arranged.notes.iter().cloned());
-    figure
-        .footer
-        .extend(sweeps.iter().map(|sweep| sweep.verdict(&arranged.axis)));
+    figure.footer.extend(sweeps.iter().map(Sweep::verdict));
     Ok(figure)
 }
 
@@ -50,15 +48,15 @@ pub(crate) fn knees(runs: &[RunResult]) -> Vec<String> {
     };
     let sweeps = arranged.series.iter().map(Sweep::of);
     let sweeps = sweeps.filter(|sweep| sweep.output.means.len() > 1);
-    sweeps.map(|sweep| sweep.verdict(&arranged.axis)).collect()
+    sweeps.map(|sweep| sweep.verdict()).collect()
 }
 
 /// The output throughput of a series over its loads.
 struct Sweep<'s, 'a> {
     series: &'s Series<'a>,
     output: Curve,
-    /// Which of the means is the knee.
-    knee: Option<usize>,
+    /// How it grows over the means.
+    growth: Growth,
 }
 
 impl<'s, 'a> Sweep<'s, 'a> {
@@ -71,33 +69,55 @@ impl<'s, 'a> Sweep<'s, 'a> {
         let points: Vec<(f64, f64)> = points.collect();
         Sweep {
             series,
-            knee: knee(&points),
+            growth: growth(&points),
             output,
         }
     }
 
     /// What the sweep shows, in words.
-    fn verdict(&self, axis: &Axis) -> String {
+    fn verdict(&self) -> String {
         let of = match &self.series.name {
             Some(name) => format!(" of {name}"),
             None => String::new(),
         };
-        match self.knee.and_then(|index| self.output.means.get(index)) {
-            Some(mean) => format!(
-                "Knee{of} (Kneedle): {:.0} tok/s at {}",
-                mean.y,
-                load_words(mean)
+        let mean = |index: usize| &self.output.means[index];
+        let load = |index: usize| {
+            let place = self.series.place(mean(index).x);
+            place.map_or("", |place| place.words.as_str())
+        };
+        match self.growth {
+            Growth::TooFewLoads => format!("No knee{of}: it takes three loads to tell"),
+            Growth::Knee(at) => {
+                let mean = mean(at);
+                format!(
+                    "Knee{of} (Kneedle): {:.0} tok/s at {}",
+                    mean.y,
+                    load_words(mean)
+                )
+            }
+            Growth::Rising(last) => format!(
+                "No knee{of}: throughput still rises at the highest load, {}",
+                load(last)
             ),
-            None => format!(
-                "No knee{of}: throughput does not level off within the {} of the sweep",
-                axis.name.to_lowercase()
+            Growth::Unclear { greatest } => format!(
+                "No clear knee{of}: the greatest throughput is {:.0} tok/s at {}",
+                mean(greatest).y,
+                load(greatest)
+            ),
+            Growth::Saturated { first, last } => format!(
+                "No knee{of}: throughput does not grow from {} to {}",
+                load(first),
+                load(last)
             ),
         }
     }
 
     /// The knee as a place on axes of choice.
     fn mark(&self, at: impl Fn(&Point) -> Option<Point>) -> Option<Layer> {
-        let mean = self.output.means.get(self.knee?)?;
+        let Growth::Knee(at_mean) = self.growth else {
+            return None;
+        };
+        let mean = self.output.means.get(at_mean)?;
         let mut layer = Layer::new(
             Some("knee".to_owned()),
             Ink::Bad,
@@ -269,8 +289,19 @@ mod tests {
 
     #[test]
     fn a_rising_curve_has_no_knee_and_one_load_is_no_sweep() {
-        let figure = sweep(&saturating(&[1, 2, 4])).unwrap();
-        assert!(figure.footer.iter().any(|line| line.starts_with("No knee")));
+        let verdict = |runs: &[RunResult]| sweep(runs).unwrap().footer.pop().unwrap();
+        assert_eq!(
+            verdict(&saturating(&[1, 2, 4])),
+            "No knee: throughput still rises at the highest load, concurrency 4"
+        );
         assert!(sweep(&saturating(&[1])).is_err());
+        assert_eq!(
+            verdict(&saturating(&[1, 2])),
+            "No knee: it takes three loads to tell"
+        );
+        assert_eq!(
+            verdict(&saturating(&[8, 16, 24])),
+            "No knee: throughput does not grow from concurrency 8 to concurrency 24"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use bench_metrics::knee;
+use bench_metrics::{Growth, growth};
 
 use super::manifest::State;
 use super::outcome::Row;
@@ -107,34 +107,29 @@ fn points(rows: &[&Row], flag: &str) -> Points {
 fn sentence(curve: &Points, load: &str) -> String {
     let (points, unit) = (&curve.points, curve.unit);
     let pairs: Vec<(f64, f64)> = points.iter().map(|p| (p.load, p.throughput)).collect();
-    if let Some(at) = knee(&pairs).and_then(|index| points.get(index)) {
-        return format!("{} {load}, {:.1} {unit}", at.load, at.throughput);
-    }
-    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+    if points.is_empty() {
         return "nothing was measured".to_owned();
-    };
-    if points.len() < 3 {
-        return "it takes three loads to tell".to_owned();
     }
-    let greatest = points
-        .iter()
-        .max_by(|a, b| a.throughput.total_cmp(&b.throughput));
-    match greatest {
-        Some(greatest)
-            if greatest.load == last.load && last.throughput > 1.05 * first.throughput =>
-        {
-            format!(
-                "none, throughput still rises at the highest load, {} {load}",
-                last.load
-            )
+    let load_of = |index: usize| points[index].load;
+    let throughput_of = |index: usize| points[index].throughput;
+    match growth(&pairs) {
+        Growth::TooFewLoads => "it takes three loads to tell".to_owned(),
+        Growth::Knee(at) => {
+            format!("{} {load}, {:.1} {unit}", load_of(at), throughput_of(at))
         }
-        Some(greatest) if greatest.throughput > 1.05 * first.throughput => format!(
-            "none is clear, the greatest throughput is {:.1} {unit} at {} {load}",
-            greatest.throughput, greatest.load
+        Growth::Rising(last) => format!(
+            "none, throughput still rises at the highest load, {} {load}",
+            load_of(last)
         ),
-        _ => format!(
+        Growth::Unclear { greatest } => format!(
+            "none is clear, the greatest throughput is {:.1} {unit} at {} {load}",
+            throughput_of(greatest),
+            load_of(greatest)
+        ),
+        Growth::Saturated { first, last } => format!(
             "none, throughput does not grow from {} to {} {load}",
-            first.load, last.load
+            load_of(first),
+            load_of(last)
         ),
     }
 }
