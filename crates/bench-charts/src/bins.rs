@@ -16,6 +16,9 @@ const LONG_TAIL: f64 = 8.0;
 /// Windows that a run is cut into, at most.
 const WINDOWS: f64 = 120.0;
 
+/// Windows are at least this long, in seconds: rates in shorter ones are single events.
+const LEAST_WINDOW: f64 = 0.1;
+
 /// Windows that a curve over time is thinned by.
 const THINNING: usize = 500;
 
@@ -195,13 +198,27 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    /// Windows of an easy length, at most 120.
+    /// Windows of an easy length, at most 120 and none much shorter than 0.1 s; one for a run that
+    /// is shorter than a window.
     pub(crate) fn until(end: f64) -> Windows {
+        Windows::of_at_least(LEAST_WINDOW, end)
+    }
+
+    /// The same, and none much shorter than `least` seconds.
+    pub(crate) fn of_at_least(least: f64, end: f64) -> Windows {
         let end = end.max(1e-3);
-        let length = nice_step(end / WINDOWS);
+        let length = nice_step((end / WINDOWS).max(least).max(LEAST_WINDOW));
         // A rest of less than half a window would give wild rates: it joins the one before.
         let count = ((end / length).round() as usize).max(1);
         Windows { length, end, count }
+    }
+
+    /// What they are called.
+    pub(crate) fn words(&self) -> String {
+        match self.count {
+            1 => "one window, the whole run".to_owned(),
+            _ => format!("windows of {} s", self.length),
+        }
     }
 
     /// When a window begins and ends.
@@ -453,6 +470,19 @@ mod tests {
     fn a_rest_of_a_window_joins_the_one_before() {
         assert_eq!(Windows::until(100.4).span(99), (99.0, 100.4));
         assert_eq!(Windows::until(99.6).span(99), (99.0, 99.6));
+    }
+
+    #[test]
+    fn a_run_shorter_than_a_window_is_one() {
+        let windows = Windows::until(0.015);
+        let bars = windows.rate_bars([(0.015, 3.0)].into_iter());
+        assert_eq!(bars.len(), 1);
+        assert_eq!((bars[0].left, bars[0].right), (0.0, 0.015));
+        assert!((bars[0].height - 200.0).abs() < 1e-9);
+        assert_eq!(windows.words(), "one window, the whole run");
+        assert_eq!(Windows::until(3.0).words(), "windows of 0.1 s");
+        let wide = Windows::of_at_least(9.0, 60.0);
+        assert_eq!(wide.words(), "windows of 10 s");
     }
 
     #[test]

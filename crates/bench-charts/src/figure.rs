@@ -191,6 +191,11 @@ impl Axis {
         }
     }
 
+    /// Whether it counts things, of which there are no fractions.
+    pub(crate) fn counts(&self) -> bool {
+        matches!(self.unit.as_deref(), None | Some("requests" | "tokens"))
+    }
+
     /// Its name with the unit, as it stands beside it.
     pub fn label(&self) -> String {
         match &self.unit {

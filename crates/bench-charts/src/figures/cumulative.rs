@@ -210,10 +210,7 @@ impl Curves<'_> {
             windows.rates(self.of(group).map(|(x, tokens)| (x, f64::from(tokens))))
         });
         Panel {
-            title: Some(format!(
-                "Tokens per second, in windows of {} s",
-                windows.length
-            )),
+            title: Some(format!("Tokens per second, in {}", windows.words())),
             x: self.time(),
             y: Axis::linear("Output rate", Some("tok/s")),
             layers,

@@ -3,7 +3,9 @@
 use bench_report::{RequestSample, RunResult};
 
 use super::overlay::{Shown, shown};
+use super::request_times::END_UNKNOWN;
 use super::series::counted;
+use super::thin::evenly;
 use crate::bins::{Windows, density, thin};
 use crate::{Axis, Caption, Figure, Ink, Layer, Marks, NoChart, Panel, Point};
 
@@ -12,8 +14,12 @@ const ID: &str = "over-time";
 /// Requests are points up to this many; more are counted in cells.
 const POINTS: usize = 2_000;
 
-/// Failures are marked one by one up to this many; more are bars only.
+/// How many failures of a run are marked one by one; bars count all of them.
 const FAILURES: usize = 200;
+
+/// How many requests end on average in a window of their rates, at least: in shorter windows the
+/// end of one request is a burst.
+const ENDS: f64 = 5.0;
 
 /// Requests under way, tokens and requests per second, and the TTFT of each request, from the
 /// first request sent to the last one ended.
@@ -39,26 +45,44 @@ pub fn over_time(runs: &[&RunResult]) -> Result<Figure, NoChart> {
         return Err(NoChart::lacking(ID, first, "times of requests", cure));
     };
     let windows = Windows::until(end);
-    let mut panels = vec![
-        under_way(&courses, &mut notes),
-        tokens(&courses, &windows, &mut notes),
-        requests(&courses, &windows),
-    ];
+    let wide = wide_windows(&courses, end);
+    let rates = match wide == windows {
+        true => format!("Rates in {}", windows.words()),
+        false => format!(
+            "Rates of tokens in {}, of requests in {}",
+            windows.words(),
+            wide.words()
+        ),
+    };
+    let mut panels = vec![under_way(&courses, &mut notes)];
+    panels.extend(tokens(&courses, &windows, &mut notes));
+    panels.push(requests(&courses, &wide));
     panels.extend(first_tokens(&courses, &mut notes));
     for panel in &mut panels {
         panel.x.range = Some((0.0, end));
         // Amounts are read from 0.
-        if let Some(highest) = highest(panel).filter(|highest| *highest > 0.0) {
-            panel.y.range = Some((0.0, highest * 1.05));
+        if let Some(highest) = highest(panel) {
+            let top = if highest > 0.0 { highest * 1.05 } else { 1.0 };
+            panel.y.range = Some((0.0, top));
         }
     }
     let mut figure = Caption::of(runs).figure(ID, "The run over time", panels);
-    figure.footer.push(format!(
-        "Rates in windows of {} s, from the first request sent",
-        windows.length
-    ));
+    figure
+        .footer
+        .push(format!("{rates}, from the first request sent"));
     figure.footer.extend(notes);
     Ok(figure)
+}
+
+/// Windows for the rates of requests, of which there are fewer than of tokens.
+fn wide_windows(courses: &[Course<'_, '_>], end: f64) -> Windows {
+    let ended = |course: &Course<'_, '_>| {
+        let completed = course.placed.iter().filter(|one| one.request.success);
+        completed.count()
+    };
+    let fewest = courses.iter().map(ended).filter(|count| *count > 0).min();
+    let least = fewest.map_or(0.0, |count| ENDS * end / count as f64);
+    Windows::of_at_least(least.min(end), end)
 }
 
 /// A request with its place on the clock, in seconds since the first one was sent.
@@ -67,6 +91,13 @@ struct Placed<'a> {
     start: f64,
     /// When the answer ended, if that is known.
     end: Option<f64>,
+}
+
+impl Placed<'_> {
+    /// Where it is marked if it failed: at its end if that is known, or else when it was sent.
+    fn last(&self) -> f64 {
+        self.end.unwrap_or(self.start)
+    }
 }
 
 /// The requests of a run on the clock.
@@ -87,7 +118,8 @@ impl<'s, 'a> Course<'s, 'a> {
             .iter()
             .filter_map(|request| {
                 let start = start(request)? - zero?;
-                let latency = request.e2el.filter(|latency| latency.is_finite());
+                let latency = request.e2el.or(request.failed_after);
+                let latency = latency.filter(|latency| latency.is_finite());
                 Some(Placed {
                     request,
                     start,
@@ -100,8 +132,7 @@ impl<'s, 'a> Course<'s, 'a> {
             let lost = counted(lost, "request");
             notes.push(of.says(&format!("{lost} without a time of sending")));
         }
-        let ends = placed.iter().map(|one| one.end.unwrap_or(one.start));
-        let end = ends.reduce(f64::max)?;
+        let end = placed.iter().map(Placed::last).reduce(f64::max)?;
         Some(Course { of, placed, end })
     }
 
@@ -129,6 +160,9 @@ impl<'s, 'a> Course<'s, 'a> {
             let request = one.request;
             let chunks = 1 + request.gaps.len();
             let Some(ttft) = request.ttft else {
+                if request.output_tokens == Some(0) {
+                    continue;
+                }
                 let tokens = request.output_tokens.zip(one.end);
                 events.extend(tokens.map(|(tokens, end)| (end, tokens as f64)));
                 guesses.at_end += usize::from(tokens.is_some());
@@ -153,10 +187,10 @@ impl<'s, 'a> Course<'s, 'a> {
         (events, guesses)
     }
 
-    /// When requests failed: at their end if that is known, or else when they were sent.
-    fn failures(&self) -> Vec<f64> {
+    /// The requests that failed.
+    fn failures(&self) -> Vec<&Placed<'a>> {
         let failed = self.placed.iter().filter(|one| !one.request.success);
-        failed.map(|one| one.end.unwrap_or(one.start)).collect()
+        failed.collect()
     }
 }
 
@@ -191,7 +225,9 @@ fn highest(panel: &Panel) -> Option<f64> {
         Marks::Bars(bars) => Some(bars.iter().map(|bar| bar.height)),
         _ => None,
     });
-    let highest = steps.flatten().reduce(f64::max)?;
+    let mut steps = steps.peekable();
+    steps.peek()?;
+    let highest = steps.flatten().fold(0.0, f64::max);
     Some(bars.flatten().fold(highest, f64::max))
 }
 
@@ -210,7 +246,7 @@ fn panel(title: &str, y: Axis, layers: Vec<Layer>) -> Panel {
 
 fn under_way(courses: &[Course<'_, '_>], notes: &mut Vec<String>) -> Panel {
     let mut layers = Vec::new();
-    let mut failed = Vec::new();
+    let (mut ended, mut lost) = (Vec::new(), Vec::new());
     for course in courses {
         let levels = course.under_way();
         // The first of several.
@@ -229,26 +265,47 @@ fn under_way(courses: &[Course<'_, '_>], notes: &mut Vec<String>) -> Panel {
             );
         }
         let failures = course.failures();
-        if failures.len() <= FAILURES {
-            failed.extend(failures.into_iter().map(|at| {
-                let before = levels.partition_point(|point| point.x < at);
-                let level = before.checked_sub(1).map_or(0.0, |i| levels[i].y);
-                Point::at(at, level)
-            }));
+        if failures.len() > FAILURES {
+            let all = counted(failures.len(), "failure");
+            notes.push(course.of.says(&format!(
+                "{FAILURES} of {all} marked among those under way, chosen evenly"
+            )));
+        }
+        for index in evenly(failures.len(), FAILURES) {
+            let failure = failures[index];
+            let at = failure.last();
+            let before = levels.partition_point(|point| point.x < at);
+            let level = before.checked_sub(1).map_or(0.0, |i| levels[i].y);
+            let of_kind = match failure.end {
+                Some(_) => &mut ended,
+                None => &mut lost,
+            };
+            of_kind.push(Point::at(at, level));
         }
         layers.push(course.of.layer(Marks::Steps(thin(levels))));
     }
-    if !failed.is_empty() {
-        let name = "failed".to_owned();
-        layers.push(Layer::new(name, Ink::Bad, Marks::Points(failed)));
+    // A colour that no run has.
+    let unknown = Ink::Series(courses.len().max(5));
+    for (name, ink, failed) in [("failed", Ink::Bad, ended), (END_UNKNOWN, unknown, lost)] {
+        if !failed.is_empty() {
+            layers.push(Layer::new(name.to_owned(), ink, Marks::Points(failed)));
+        }
     }
     panel("Requests under way", Axis::linear("Requests", None), layers)
 }
 
-fn tokens(courses: &[Course<'_, '_>], windows: &Windows, notes: &mut Vec<String>) -> Panel {
+/// Nothing, and a note, if no token is known of any run.
+fn tokens(courses: &[Course<'_, '_>], windows: &Windows, notes: &mut Vec<String>) -> Option<Panel> {
+    let came: Vec<_> = courses.iter().map(Course::tokens).collect();
+    if came.iter().all(|(events, _)| events.is_empty()) {
+        notes.push(
+            "Output tokens per second not shown: no completed request has known output tokens"
+                .to_owned(),
+        );
+        return None;
+    }
     let mut layers = Vec::new();
-    for course in courses {
-        let (events, guesses) = course.tokens();
+    for (course, (events, guesses)) in courses.iter().zip(came) {
         for (count, what) in [
             (guesses.even, "tokens spread evenly over chunks"),
             (guesses.at_end, "tokens counted at the end"),
@@ -263,14 +320,14 @@ fn tokens(courses: &[Course<'_, '_>], windows: &Windows, notes: &mut Vec<String>
         layers.push(course.of.layer(Marks::Steps(rates)));
     }
     let y = Axis::linear("Output tokens of completed requests", Some("tok/s"));
-    panel("Output tokens per second", y, layers)
+    Some(panel("Output tokens per second", y, layers))
 }
 
 fn requests(courses: &[Course<'_, '_>], windows: &Windows) -> Panel {
     let mut layers = Vec::new();
     let mut failed = Vec::new();
     for course in courses {
-        failed.extend(course.failures().into_iter().map(|at| (at, 1.0)));
+        failed.extend(course.failures());
         let completed = course.placed.iter().filter(|one| one.request.success);
         let ends = completed.filter_map(|one| Some((one.end?, 1.0)));
         let rates = Marks::Steps(windows.rates(ends));
@@ -279,8 +336,15 @@ fn requests(courses: &[Course<'_, '_>], windows: &Windows) -> Panel {
         layers.push(course.of.named_layer(Some(name), rates));
     }
     if !failed.is_empty() {
-        let bars = Marks::Bars(windows.rate_bars(failed.into_iter()));
-        layers.insert(0, Layer::new("failed".to_owned(), Ink::Bad, bars));
+        let known = failed.iter().filter(|one| one.end.is_some()).count();
+        let name = match known {
+            0 => END_UNKNOWN,
+            some if some < failed.len() => "failed, some of unknown end",
+            _ => "failed",
+        };
+        let failed = failed.into_iter().map(|one| (one.last(), 1.0));
+        let bars = Marks::Bars(windows.rate_bars(failed));
+        layers.insert(0, Layer::new(name.to_owned(), Ink::Bad, bars));
     }
     let y = Axis::linear("Requests ended", Some("req/s"));
     panel("Requests per second", y, layers)
@@ -413,23 +477,65 @@ mod tests {
     #[test]
     fn failures_are_marked_where_they_happened() {
         let mut failed = request(1.0);
-        failed.success = false;
+        (failed.success, failed.e2el, failed.failed_after) = (false, None, Some(2.0));
         let mut lost = request(3.0);
         (lost.success, lost.e2el) = (false, None);
         let run = with(vec![request(0.0), failed, lost, request(2.5)]);
         let figure = over_time(&[&run]).unwrap();
-        let marked = figure.panels[0].layers.last().unwrap();
+        let [_, marked, unknown] = figure.panels[0].layers.as_slice() else {
+            panic!("{:?}", figure.panels[0].layers)
+        };
         assert_eq!(marked.ink, Ink::Bad);
-        assert_eq!(
-            marked.marks,
-            Marks::Points(vec![Point::at(3.0, 2.0), Point::at(3.0, 2.0)])
-        );
+        assert_eq!(marked.marks, Marks::Points(vec![Point::at(3.0, 2.0)]));
+        assert_eq!(unknown.name.as_deref(), Some(END_UNKNOWN));
+        assert_eq!(unknown.marks, Marks::Points(vec![Point::at(3.0, 2.0)]));
         let Marks::Bars(bars) = &figure.panels[2].layers[0].marks else {
             panic!("bars of failures")
         };
         let failures: f64 = bars.iter().map(|b| b.height * (b.right - b.left)).sum();
         assert!((failures - 2.0).abs() < 1e-9);
         let note = "1 request of unknown end not among those under way";
+        assert!(figure.footer.iter().any(|line| line == note));
+    }
+
+    #[test]
+    fn many_failures_are_thinned_and_told() {
+        let failed = |i: u32| RequestSample {
+            success: false,
+            e2el: None,
+            failed_after: Some(1.0),
+            ..request(f64::from(i))
+        };
+        let figure = over_time(&[&with((0..900).map(failed).collect())]).unwrap();
+        let Marks::Points(marked) = &figure.panels[0].layers[1].marks else {
+            panic!("marks of failures")
+        };
+        assert_eq!(marked.len(), FAILURES);
+        let note = "200 of 900 failures marked among those under way, chosen evenly";
+        assert!(figure.footer.iter().any(|line| line == note));
+        // Nothing completed: rates of 0, and no tokens at all.
+        let requests = &figure.panels[1];
+        assert_eq!(requests.title.as_deref(), Some("Requests per second"));
+        assert!(figure.footer.iter().any(|line| line.contains("not shown")));
+    }
+
+    #[test]
+    fn rates_of_nothing_are_on_an_axis_from_0() {
+        let mut lost = request(0.0);
+        (lost.success, lost.e2el) = (false, None);
+        let figure = over_time(&[&with(vec![lost])]).unwrap();
+        assert_eq!(figure.panels[0].y.range, Some((0.0, 1.0)));
+    }
+
+    #[test]
+    fn one_short_request_is_one_request_in_its_time() {
+        let mut short = request(0.0);
+        (short.e2el, short.ttft, short.gaps) = (Some(0.015), Some(0.01), vec![0.002, 0.003]);
+        let figure = over_time(&[&with(vec![short])]).unwrap();
+        let rates = steps(&figure, "Requests per second");
+        assert!((rates[0].y - 1.0 / 0.015).abs() < 1e-6, "{rates:?}");
+        assert!((area(&rates) - 1.0).abs() < 1e-9);
+        let note = "Rates in one window, the whole run, from the first request sent";
         assert!(figure.footer.iter().any(|line| line == note));
     }
 

@@ -8,6 +8,9 @@ use super::series::counted;
 /// The default of `--stall-ms`, for results that do not say what counts as a stall.
 const STALL_MS: f64 = 500.0;
 
+/// What failures are called in a legend that stand where they were sent.
+pub(crate) const END_UNKNOWN: &str = "failed, end not known";
+
 /// How many requests a note names.
 const NAMED: usize = 5;
 
@@ -34,13 +37,21 @@ impl<'a> Placed<'a> {
 
     /// When the last thing is known to have happened to it.
     pub(crate) fn end(&self) -> f64 {
-        let latency = self.request.e2el.map(|latency| self.start + latency);
+        let latency = self.request.e2el.or(self.request.failed_after);
+        let latency = latency.map(|latency| self.start + latency);
         let chunks = self.gaps().last().map(|(_, to)| to);
         let first = self.first_token();
         [latency, chunks, first]
             .into_iter()
             .flatten()
             .fold(self.start, f64::max)
+    }
+
+    /// Whether it is known of anything after the sending when it happened.
+    pub(crate) fn has_end(&self) -> bool {
+        let request = self.request;
+        let known = [request.e2el, request.failed_after, request.ttft];
+        known.iter().any(Option::is_some)
     }
 
     /// The gaps between its chunks, each from one chunk to the next.

@@ -5,7 +5,9 @@ mod tests;
 
 use bench_report::RunResult;
 
-use super::request_times::{Placed, by_start, never_placed, span_text, stall_threshold};
+use super::request_times::{
+    END_UNKNOWN, Placed, by_start, never_placed, span_text, stall_threshold,
+};
 use super::series::counted;
 use super::thin::evenly;
 use crate::{Axis, Caption, Figure, Ink, Layer, Marks, NoChart, Panel, Point, Span};
@@ -204,17 +206,27 @@ impl Chart<'_> {
 
     /// Where requests failed, whether they have a row of their own or not: as points, or as
     /// strokes where points would cover all else.
-    fn failures(&self) -> Option<Layer> {
+    /// Those of unknown end stand where they were sent, under a name that says so.
+    fn failures(&self) -> impl Iterator<Item = Layer> {
         let failed: Vec<usize> = self.failed().collect();
         let chosen = evenly(failed.len(), FAILURES).into_iter();
-        let rows = chosen.map(|index| failed[index]);
-        let marks = if failed.len() <= POINTS {
-            Marks::Points(rows.map(|row| self.failure(row)).collect())
-        } else {
-            Marks::Spans(rows.map(|row| self.stroke(row)).collect())
+        let (ended, lost): (Vec<usize>, Vec<usize>) = chosen
+            .map(|index| failed[index])
+            .partition(|row| self.sent[*row].has_end());
+        let points = failed.len() <= POINTS;
+        let marks = |rows: Vec<usize>| match points {
+            true => Marks::Points(rows.into_iter().map(|row| self.failure(row)).collect()),
+            false => Marks::Spans(rows.into_iter().map(|row| self.stroke(row)).collect()),
         };
-        let name = "end of a failed request".to_owned();
-        (!failed.is_empty()).then(|| Layer::new(name, Ink::Bad, marks))
+        let named = [
+            ("end of a failed request", Ink::Bad, ended),
+            (END_UNKNOWN, Ink::Series(5), lost),
+        ];
+        let layers = named
+            .into_iter()
+            .filter(|(_, _, rows)| !rows.is_empty())
+            .map(|(name, ink, rows)| Layer::new(name.to_owned(), ink, marks(rows)));
+        layers.collect::<Vec<Layer>>().into_iter()
     }
 
     fn failure(&self, row: usize) -> Point {

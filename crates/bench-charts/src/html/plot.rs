@@ -414,13 +414,24 @@ enum Direction {
 }
 
 fn axis(axis: &Axis, shown: &[f64]) -> PlotlyAxis {
+    /// Up to this many things each number is marked.
+    const FEW: f64 = 8.0;
     let drawn = PlotlyAxis::new()
         .title(Title::with_text(escaped(&axis.label())))
         .auto_margin(true)
         .zero_line(false);
     let range = axis.range;
     match &axis.scale {
-        Scale::Linear => ranged(drawn, range),
+        Scale::Linear => {
+            let highest = shown.iter().copied().fold(0.0, f64::max);
+            let highest = range.map_or(highest, |(_, high)| high);
+            // Left to itself plotly marks halves where few are counted.
+            let drawn = match axis.counts() && highest <= FEW {
+                true => drawn.dtick(1.0),
+                false => drawn,
+            };
+            ranged(drawn, range)
+        }
         Scale::Log => {
             let drawn = drawn.type_(AxisType::Log);
             let drawn = match ticks(shown) {
@@ -506,6 +517,17 @@ fn edges(panel: &Panel, direction: Direction) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_things_are_counted_by_whole_numbers() {
+        let tick = |unit, shown: &[f64]| {
+            let drawn = axis(&Axis::linear("Requests", unit), shown);
+            serde_json::to_value(drawn).unwrap()["dtick"].clone()
+        };
+        assert_eq!(tick(None, &[2.0]), 1.0);
+        assert!(tick(None, &[200.0]).is_null());
+        assert!(tick(Some("s"), &[2.0]).is_null());
+    }
 
     #[test]
     fn an_error_bar_that_reaches_below_0_is_drawn_from_below_all_else() {

@@ -224,7 +224,7 @@ fn shades(heat: &Heat) -> Ruler {
         scale: heat.scale.clone(),
         range: None,
     };
-    Ruler::new(&axis, extent)
+    Ruler::new(&axis, extent).of_any()
 }
 
 /// Width of the widest name beside an upright axis, with the name of the axis itself.

@@ -10,6 +10,8 @@ pub(super) struct Ruler {
     pub(super) scale: Scale,
     low: f64,
     high: f64,
+    /// Whether it counts: there is nothing to mark between whole numbers.
+    whole: bool,
 }
 
 /// A marked value.
@@ -83,6 +85,15 @@ impl Ruler {
             scale: axis.scale.clone(),
             low,
             high,
+            whole: axis.counts(),
+        }
+    }
+
+    /// The same for values that may stand between whole numbers.
+    pub(super) fn of_any(self) -> Ruler {
+        Ruler {
+            whole: false,
+            ..self
         }
     }
 
@@ -137,7 +148,12 @@ impl Ruler {
     }
 
     fn linear_ticks(&self, wanted: usize) -> Vec<Tick> {
-        let step = nice_step((self.high - self.low) / wanted as f64);
+        let step = (self.high - self.low) / wanted as f64;
+        let step = match (self.whole, nice_step(step.max(1.0))) {
+            (false, _) => nice_step(step),
+            (true, whole) if whole.fract() == 0.0 => whole,
+            (true, broken) => 2.0 * broken,
+        };
         // Ends that rounding has moved off a step by a hair still belong to it.
         let first = (self.low / step - 1e-9).ceil();
         let last = (self.high / step + 1e-9).floor();
@@ -207,8 +223,11 @@ fn linear_ends(extent: Extent) -> (f64, f64) {
         low = low.min(0.0);
         high = high.max(0.0);
     }
+    if low == high && low == 0.0 {
+        return (0.0, 1.0);
+    }
     if low == high {
-        let room = if low == 0.0 { 1.0 } else { low.abs() * 0.1 };
+        let room = low.abs() * 0.1;
         return (low - room, high + room);
     }
     let room = (high - low) * if extent.airy { 0.05 } else { 0.0 };
@@ -237,7 +256,12 @@ mod tests {
     use super::*;
 
     fn ruler(scale: Scale, low: f64, high: f64) -> Ruler {
-        Ruler { scale, low, high }
+        Ruler {
+            scale,
+            low,
+            high,
+            whole: false,
+        }
     }
 
     fn labels(ticks: &[Tick]) -> Vec<&str> {
@@ -269,6 +293,18 @@ mod tests {
             labels(&axis.ticks(7)),
             ["−0.3", "−0.2", "−0.1", "0", "0.1", "0.2", "0.3"]
         );
+    }
+
+    #[test]
+    fn counts_are_marked_at_whole_numbers() {
+        let axis = |high| Ruler {
+            whole: true,
+            ..ruler(Scale::Linear, 0.0, high)
+        };
+        assert_eq!(labels(&axis(2.1).ticks(8)), ["0", "1", "2"]);
+        assert_eq!(labels(&axis(16.0).ticks(7)), ["0", "5", "10", "15"]);
+        assert!(Axis::linear("Requests", None).counts());
+        assert!(!Axis::linear("TTFT", Some("ms")).counts());
     }
 
     #[test]
@@ -306,6 +342,7 @@ mod tests {
         assert_eq!(linear_ends(extent(&[10.0, 100.0], &linear)), (0.0, 100.0));
         assert_eq!(linear_ends(extent(&[90.0, 100.0], &linear)), (90.0, 100.0));
         assert_eq!(linear_ends(extent(&[5.0], &linear)), (4.5, 5.5));
+        assert_eq!(linear_ends(extent(&[0.0, 0.0], &linear)), (0.0, 1.0));
         assert_eq!(linear_ends(extent(&[f64::NAN], &linear)), (0.0, 1.0));
         assert_eq!(log_ends(extent(&[-1.0, 0.0], &Scale::Log)), (0.1, 10.0));
     }

@@ -73,7 +73,7 @@ fn a_row_shows_where_the_time_of_a_request_went() {
 #[test]
 fn failures_are_marked_even_without_a_length() {
     let mut cut = failed(3.0);
-    cut.ttft = Some(1.0);
+    cut.failed_after = Some(1.0);
     let figure = chart(vec![
         answered(1.0),
         failed(2.0),
@@ -81,20 +81,20 @@ fn failures_are_marked_even_without_a_length() {
         RequestSample::default(),
     ]);
     assert_eq!(boxes(&figure, Ink::Bad), [(3.0, 4.0, 2)]);
-    let points = figure.panels[0]
-        .layers
-        .iter()
-        .find_map(|layer| match &layer.marks {
-            Marks::Points(points) => Some(points.clone()),
-            _ => None,
-        });
-    let points = points.expect("there are failures");
-    assert_eq!((points[0].x, points[0].y), (2.0, 1.5));
-    assert_eq!(
-        points[0].label.as_deref(),
-        Some("request 1: HTTP status 503")
-    );
-    assert_eq!((points[1].x, points[1].y), (4.0, 2.5));
+    let points = |name: &str| {
+        let mut layers = figure.panels[0].layers.iter();
+        let layer = layers.find(|layer| layer.name.as_deref() == Some(name));
+        match layer.map(|layer| &layer.marks) {
+            Some(Marks::Points(points)) => points.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let ended = points("end of a failed request");
+    assert_eq!((ended[0].x, ended[0].y), (4.0, 2.5));
+    let lost = points(END_UNKNOWN);
+    assert_eq!((lost[0].x, lost[0].y), (2.0, 1.5));
+    assert_eq!(lost[0].label.as_deref(), Some("request 1: HTTP status 503"));
+    assert_eq!((ended.len(), lost.len()), (1, 1));
     let footer = figure.footer.join("\n");
     assert!(
         footer.contains("Without 1 of 4 requests, whose time of sending is not known: 3"),
