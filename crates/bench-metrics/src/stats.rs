@@ -9,14 +9,12 @@
 //!   [`grouped_quantiles`] for percentiles.
 //! * Of independent samples: [`quantile_interval`], and [`min_samples`] for it to exist.
 //! * Between two: [`Estimate::difference`] (Welch), [`Estimate::ratio`], [`Replicates::difference`].
-//! * Decisions: [`Estimate::p_value`], [`Estimate::equivalence_p`],
-//!   [`Estimate::detectable`], [`holm`] and [`holm_levels`] for many at once.
+//! * Decisions: [`Estimate::p_value`], [`Estimate::equivalence_p`], [`Estimate::detectable`].
 
 mod batch;
 mod bootstrap;
 mod estimate;
 mod grouped;
-mod holm;
 mod interval;
 mod order;
 mod series;
@@ -25,7 +23,6 @@ pub use batch::{BatchMeans, batch_means, batch_ratio};
 pub use bootstrap::{Replicates, Resampling, bootstrap};
 pub use estimate::Estimate;
 pub use grouped::{GroupedQuantile, grouped_quantiles};
-pub use holm::{holm, holm_levels};
 pub use interval::{Interval, t_interval};
 pub use order::{min_samples, quantile_interval};
 pub use series::{autocorrelation_time, block_length, effective_sample_size};

@@ -2,7 +2,10 @@
 /// `τ = 1 + 2 Σ ρ(k)`, at least 1.
 ///
 /// The sum ends where pairs `ρ(2k) + ρ(2k + 1)` cease to be positive: Geyer's initial positive
-/// sequence (*Practical Markov Chain Monte Carlo*, Statistical Science 1992).
+/// sequence (*Practical Markov Chain Monte Carlo*, Statistical Science 1992). It also ends where
+/// it exceeds a fiftieth of the series (but not below 50): what drifts for so long has no time of
+/// its own, and the exact number would only take the longer to find. The answer is then a lower
+/// bound.
 pub fn autocorrelation_time(series: &[f64]) -> f64 {
     let centred = centred(series);
     let variance = autocovariance(&centred, 0);
@@ -11,9 +14,20 @@ pub fn autocorrelation_time(series: &[f64]) -> f64 {
     }
     let pair = |k: usize| autocovariance(&centred, 2 * k) + autocovariance(&centred, 2 * k + 1);
     let pairs = (0..centred.len() / 4).map(pair);
-    let sum: f64 = pairs.take_while(|&pair| pair > 0.0).sum();
-    (2.0 * sum / variance - 1.0).max(1.0)
+    let most = (series.len() as f64 / SHARE_OF_SERIES).max(LEAST_BOUND);
+    let mut time = -1.0;
+    for pair in pairs.take_while(|&pair| pair > 0.0) {
+        time += 2.0 * pair / variance;
+        if time > most {
+            break;
+        }
+    }
+    time.max(1.0)
 }
+
+/// An autocorrelation time longer than this part of a series leaves room for five batches at most.
+const SHARE_OF_SERIES: f64 = 50.0;
+const LEAST_BOUND: f64 = 50.0;
 
 /// How many independent values would say as much about the mean as this series does: `n / τ`.
 pub fn effective_sample_size(series: &[f64]) -> f64 {
@@ -95,4 +109,17 @@ fn autocovariance(centred: &[f64], lag: usize) -> f64 {
     let later = centred.get(lag..).unwrap_or_default();
     let products = centred.iter().zip(later).map(|(a, b)| a * b);
     products.sum::<f64>() / centred.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A trend is correlated over a quarter of its length; the sum stops long before.
+    #[test]
+    fn a_trend_is_given_up_early() {
+        let trend: Vec<f64> = (0..20_000).map(f64::from).collect();
+        let time = autocorrelation_time(&trend);
+        assert!((400.0..410.0).contains(&time), "{time}");
+    }
 }
