@@ -63,8 +63,14 @@ pub struct Point {
     pub failures: [Option<Failures>; 2],
     /// Every number that both sides have.
     pub rows: Vec<Row>,
-    /// Numbers that only one side has.
-    pub one_sided: Vec<Measure>,
+    /// Numbers that only side A has, and those that only side B has.
+    pub one_sided: [Vec<Measure>; 2],
+}
+
+impl Point {
+    fn has_one_sided(&self) -> bool {
+        self.one_sided.iter().any(|side| !side.is_empty())
+    }
 }
 
 /// Requests that were not answered whole. Latencies are those of the others.
@@ -74,6 +80,25 @@ pub struct Failures {
     pub failed: u64,
     /// Requests in all.
     pub requests: u64,
+}
+
+impl Failures {
+    /// Those of a run; `None` if its file does not tell.
+    pub fn of(run: &RunResult) -> Option<Failures> {
+        // Where only completed requests are told, the rest of those asked for failed.
+        let completed = run.completed?;
+        let planned = run.num_prompts.map(|n| n.saturating_sub(completed));
+        let failed = run.failed.or(planned)?;
+        Some(Failures {
+            failed,
+            requests: failed + completed,
+        })
+    }
+
+    /// The share that failed; `None` without requests.
+    pub fn share(&self) -> Option<f64> {
+        (self.requests > 0).then(|| self.failed as f64 / self.requests as f64)
+    }
 }
 
 /// Where the errors of numbers come from.
@@ -94,7 +119,9 @@ pub enum Method {
 pub struct Row {
     /// Which number.
     pub measure: Measure,
-    /// On side A; the mean over runs, if there are several.
+    /// How many runs of each side have it. Unless all have it nothing is judged by it.
+    pub told: [usize; 2],
+    /// On side A; the mean over the runs that have it, if there are several.
     pub a: f64,
     /// On side B.
     pub b: f64,
@@ -116,20 +143,31 @@ pub struct Row {
     pub reason: Option<String>,
 }
 
-/// A gate at one point.
+/// A load that gates are held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// One of the points, by its index.
+    Point(usize),
+    /// One of the loads that only side A has, by its index.
+    OnlyA(usize),
+}
+
+/// A gate at one load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gated {
     /// The gate.
     pub gate: Gate,
-    /// Which of the points.
-    pub point: usize,
+    /// At which load.
+    pub place: Place,
     /// How it came out.
     pub passage: Passage,
     /// What was held against the limit: a share or a number with its unit; `None` if there is
-    /// none, or if side B completed no request, which misses any gate.
+    /// none.
     pub value: Option<f64>,
     /// Its interval, if it has one.
     pub interval: Option<Interval>,
+    /// Why there is nothing to hold, or not from every run.
+    pub reason: Option<String>,
 }
 
 impl Comparison {
@@ -180,7 +218,8 @@ pub fn compare(options: &CompareOptions) -> Result<Comparison, AggregateError> {
         Ok(found)
     };
     let (a, b) = (read(&options.a)?, read(&options.b)?);
-    let mut comparison = compare_runs(a.runs, b.runs, options, &mut detailed)?;
+    let mut detail = |run: &RunResult| detailed(run, options.strict);
+    let mut comparison = compare_runs(a.runs, b.runs, options, &mut detail)?;
     comparison.skipped = a.skipped;
     comparison.skipped.extend(b.skipped);
     Ok(comparison)
@@ -208,7 +247,7 @@ pub fn compare_runs(
     a: Vec<RunResult>,
     b: Vec<RunResult>,
     options: &CompareOptions,
-    detail: &mut dyn FnMut(&RunResult) -> Result<RunResult, AggregateError>,
+    detail: &mut dyn FnMut(&RunResult) -> Result<Detailed, AggregateError>,
 ) -> Result<Comparison, AggregateError> {
     let matched = matched(a, b);
     let count = |groups: Vec<Group>| -> Vec<(Load, usize)> {
@@ -219,7 +258,9 @@ pub fn compare_runs(
     };
     if matched.pairs.is_empty() {
         let loads = |groups: &[Group]| -> String {
-            let loads = groups.iter().map(|group| format!("({})", group.load));
+            let loads = groups
+                .iter()
+                .map(|group| text::clean(&format!("({})", group.load)));
             loads.collect::<Vec<_>>().join(", ")
         };
         return Err(AggregateError::NoCommonLoad {
@@ -245,29 +286,48 @@ pub fn compare_runs(
             b: options.b.clone(),
         });
     }
-    let gates = judge::gates(&points, &rules)?;
+    let only_a = count(matched.only_a);
+    let gates = judge::gates(&points, only_a.len(), &rules)?;
     Ok(Comparison {
         points,
-        only_a: count(matched.only_a),
+        only_a,
         only_b: count(matched.only_b),
         skipped: Vec::new(),
         gates,
     })
 }
 
+/// A run that was asked for its requests.
+#[derive(Clone, Debug)]
+pub enum Detailed {
+    /// The run, with its requests if its file has them.
+    Run(Box<RunResult>),
+    /// Why they cannot be read.
+    Unreadable(String),
+}
+
 /// The same run with its requests.
-fn detailed(run: &RunResult) -> Result<RunResult, AggregateError> {
+fn detailed(run: &RunResult, strict: bool) -> Result<Detailed, AggregateError> {
     let how = ReadOptions {
         details: true,
-        strict: false,
+        strict,
     };
     let mut found = None;
-    read_runs(std::slice::from_ref(&run.origin.path), &how, &mut |again| {
+    let skipped = read_runs(std::slice::from_ref(&run.origin.path), &how, &mut |again| {
         if again.origin == run.origin {
             found = Some(again);
         }
         Ok(())
     })?;
-    // A file that changed meanwhile: what was read first still holds.
-    Ok(found.unwrap_or_else(|| run.clone()))
+    Ok(match found {
+        Some(found) => Detailed::Run(Box::new(found)),
+        None if skipped.is_empty() => Detailed::Unreadable(format!(
+            "{}: the run is no longer there; the file changed meanwhile",
+            run.origin.path.display()
+        )),
+        None => {
+            let reasons: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+            Detailed::Unreadable(reasons.join("; "))
+        }
+    })
 }

@@ -90,7 +90,7 @@ pub enum AggregateError {
     /// A number that cannot be compared.
     #[error(
         "'{key}' is no number that can be compared; give a key of a result such as \
-         p99_ttft_ms, median_itl_ms, request_throughput, output_throughput, \
+         p99_ttft_ms, median_itl_ms, failed, error_rate, request_throughput, output_throughput, \
          total_token_throughput or request_goodput"
     )]
     UnknownMeasure {
@@ -197,6 +197,9 @@ impl AggregateError {
             | AggregateError::Write(_)
             | AggregateError::WriteOutput { .. }
             | AggregateError::NothingFound { .. }
+            | AggregateError::NoRuns { .. }
+            | AggregateError::NothingInCommon { .. }
+            | AggregateError::NoPoints { .. }
             | AggregateError::Junit { .. }
             | AggregateError::Table { .. }
             | AggregateError::Json { .. }
@@ -211,11 +214,8 @@ impl AggregateError {
             | AggregateError::GateForm { .. }
             | AggregateError::MarginForm { .. }
             | AggregateError::GateWithoutNumber { .. }
-            | AggregateError::NoRuns { .. }
             | AggregateError::NoCommonLoad { .. }
-            | AggregateError::NothingInCommon { .. }
             | AggregateError::Slo { .. }
-            | AggregateError::NoPoints { .. }
             | AggregateError::ResultIsLog { .. } => true,
         }
     }

@@ -37,7 +37,7 @@ fn add_point(page: &mut String, point: &Point) {
     let mut rows = vec![HEADS.map(str::to_owned)];
     rows.extend(point.rows.iter().map(text::cells));
     table(page, &rows);
-    if !point.one_sided.is_empty() {
+    if point.has_one_sided() {
         line(page, &text::one_sided(point));
     }
     page.push('\n');
@@ -59,6 +59,6 @@ fn table(page: &mut String, rows: &[[String; 8]]) {
 }
 
 fn line(page: &mut String, text: &str) {
-    page.push_str(text);
+    page.push_str(&text::clean(text));
     page.push('\n');
 }

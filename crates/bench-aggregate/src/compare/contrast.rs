@@ -89,10 +89,6 @@ impl Contrast {
         Some(contrast)
     }
 
-    pub(super) fn p_value(&self) -> f64 {
-        self.difference.p_value()
-    }
-
     /// Whether the difference is judged as a share of A.
     pub(super) fn is_relative(&self) -> bool {
         self.scale == Scale::Log
@@ -173,8 +169,9 @@ impl Verdict {
     /// `same` if the interval lies within the margin, else `better` or `worse` if it leaves out
     /// 0.
     pub(super) fn of(interval: &Interval, margin: Option<f64>, measure: &Measure) -> Verdict {
-        let within = |margin: f64| interval.low >= -margin && interval.high <= margin;
-        if margin.is_some_and(within) {
+        // Without a relative difference only what never differs is the same.
+        let margin = margin.unwrap_or(0.0);
+        if interval.low >= -margin && interval.high <= margin {
             return Verdict::Same;
         }
         let more = interval.low > 0.0;

@@ -51,11 +51,11 @@ pub enum FailOn {
 pub enum Passage {
     /// The limit is kept, as far as the numbers can tell.
     Passed,
-    /// The limit is broken.
+    /// The limit is broken, or side B lacks what it is about.
     Missed,
     /// The number lies beyond the limit, and has no interval that could say more.
     Undecided,
-    /// A side lacks the number.
+    /// There is nothing on side A to compare with.
     Untold,
 }
 

@@ -1,9 +1,9 @@
 use std::io;
 
-use quick_xml::Writer;
 use quick_xml::events::{BytesText, Event};
+use quick_xml::{ElementWriter, Writer};
 
-use super::{Comparison, Gated, Passage, Point, Row, Verdict, Weight, text};
+use super::{Comparison, Gated, Load, Passage, Place, Point, Row, Verdict, Weight, text};
 use crate::AggregateError;
 
 /// The comparison as JUnit XML. Only a missed gate is a failure, so that a CI system says what
@@ -30,47 +30,89 @@ fn suites(writer: &mut Xml, comparison: &Comparison) -> io::Result<()> {
         .create_element("testsuites")
         .with_attribute(("name", "compare"));
     element.write_inner_content(|writer| {
-        let points = comparison.points.iter().enumerate();
-        points
-            .into_iter()
-            .try_for_each(|(index, point)| suite(writer, comparison, index, point))
+        for (index, point) in comparison.points.iter().enumerate() {
+            suite(writer, comparison, index, point)?;
+        }
+        let only_a = comparison.only_a.iter().enumerate();
+        for (index, (load, runs)) in only_a {
+            let gates: Vec<&Gated> = gates_at(comparison, Place::OnlyA(index)).collect();
+            lonely(writer, comparison, ("A", load, *runs), &gates)?;
+        }
+        for (load, runs) in &comparison.only_b {
+            lonely(writer, comparison, ("B", load, *runs), &[])?;
+        }
+        Ok(())
     })?;
     Ok(())
 }
 
+fn gates_at(comparison: &Comparison, place: Place) -> impl Iterator<Item = &Gated> {
+    comparison.gates.iter().filter(move |g| g.place == place)
+}
+
+/// A load that only one side has.
+fn lonely(
+    writer: &mut Xml,
+    comparison: &Comparison,
+    (side, load, runs): (&str, &Load, usize),
+    gates: &[&Gated],
+) -> io::Result<()> {
+    let said = text::unmatched(side, load, runs);
+    let load = text::clean(&load.to_string());
+    let missed = gates.iter().filter(|g| g.passage == Passage::Missed);
+    let missed = missed.count();
+    let counts = [gates.len() + 1, missed, gates.len() + 1 - missed];
+    let element = head(writer, &load, counts);
+    element.write_inner_content(|writer| {
+        gates
+            .iter()
+            .try_for_each(|gated| gate_case(writer, comparison, &load, gated))?;
+        case(writer, &load, "load", Some("skipped"), &said)
+    })?;
+    Ok(())
+}
+
+/// A suite with its numbers of tests, failures and skipped tests.
+fn head<'a>(writer: &'a mut Xml, load: &str, counts: [usize; 3]) -> ElementWriter<'a, Vec<u8>> {
+    let [tests, failures, skipped] = counts.map(|count| count.to_string());
+    writer
+        .create_element("testsuite")
+        .with_attribute(("name", load))
+        .with_attribute(("tests", tests.as_str()))
+        .with_attribute(("failures", failures.as_str()))
+        .with_attribute(("errors", "0"))
+        .with_attribute(("skipped", skipped.as_str()))
+}
+
+fn gate_case(
+    writer: &mut Xml,
+    comparison: &Comparison,
+    load: &str,
+    gated: &Gated,
+) -> io::Result<()> {
+    let name = format!("gate {}", gated.gate);
+    let child = match gated.passage {
+        Passage::Passed => None,
+        Passage::Missed => Some("failure"),
+        Passage::Undecided | Passage::Untold => Some("skipped"),
+    };
+    case(writer, load, &name, child, &text::gate(gated, comparison))
+}
+
 fn suite(writer: &mut Xml, comparison: &Comparison, index: usize, point: &Point) -> io::Result<()> {
-    let gates: Vec<&Gated> = comparison
-        .gates
-        .iter()
-        .filter(|g| g.point == index)
-        .collect();
+    let gates: Vec<&Gated> = gates_at(comparison, Place::Point(index)).collect();
     let inconclusive = |row: &&Row| row.verdict == Verdict::Inconclusive;
     let undecided = |gated: &&&Gated| matches!(gated.passage, Passage::Undecided | Passage::Untold);
     let missed = |gated: &&&Gated| gated.passage == Passage::Missed;
     let skipped =
         point.rows.iter().filter(inconclusive).count() + gates.iter().filter(undecided).count();
-    let tests = (point.rows.len() + gates.len()).to_string();
-    let load = point.load.to_string();
-    let element = writer
-        .create_element("testsuite")
-        .with_attribute(("name", load.as_str()))
-        .with_attribute(("tests", tests.as_str()))
-        .with_attribute((
-            "failures",
-            gates.iter().filter(missed).count().to_string().as_str(),
-        ))
-        .with_attribute(("errors", "0"))
-        .with_attribute(("skipped", skipped.to_string().as_str()));
+    let tests = point.rows.len() + gates.len();
+    let load = text::clean(&point.load.to_string());
+    let failures = gates.iter().filter(missed).count();
+    let element = head(writer, &load, [tests, failures, skipped]);
     element.write_inner_content(|writer| {
         for gated in gates {
-            let name = format!("gate {}", gated.gate);
-            let said = text::gate(gated, comparison);
-            let child = match gated.passage {
-                Passage::Passed => None,
-                Passage::Missed => Some("failure"),
-                Passage::Undecided | Passage::Untold => Some("skipped"),
-            };
-            case(writer, &load, &name, child, &said)?;
+            gate_case(writer, comparison, &load, gated)?;
         }
         for row in &point.rows {
             let child = (row.verdict == Verdict::Inconclusive).then_some("skipped");
@@ -99,6 +141,7 @@ fn case(
     child: Option<&str>,
     said: &str,
 ) -> io::Result<()> {
+    let said = &*text::clean(said);
     let element = writer
         .create_element("testcase")
         .with_attribute(("classname", class))
@@ -130,8 +173,9 @@ fn about(point: &Point) -> String {
         };
         lines.push(format!("{mark}{}: {a} -> {b}", difference.name));
     }
-    if !point.one_sided.is_empty() {
+    if point.has_one_sided() {
         lines.push(text::one_sided(point));
     }
+    let lines: Vec<String> = lines.iter().map(|line| text::clean(line)).collect();
     lines.join("\n")
 }

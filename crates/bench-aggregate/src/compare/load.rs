@@ -64,8 +64,8 @@ impl Load {
     }
 }
 
-/// Puts runs of the same load together and matches the sides. A single load on either side
-/// is compared with that of the other side even if they differ: that was asked for.
+/// Puts runs of the same load together and matches the sides. If each side has a
+/// single load, they are compared even if they differ: that was asked for.
 pub(super) fn matched(a: Vec<RunResult>, b: Vec<RunResult>) -> Matched {
     let several = |name: fn(&RunResult) -> &Option<String>| {
         let differ = |side: &[RunResult]| side.iter().any(|run| name(run) != name(&side[0]));

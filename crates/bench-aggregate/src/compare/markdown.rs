@@ -62,7 +62,7 @@ fn add_point(page: &mut String, point: &Point) {
         row(page, &text::cells(measured));
     }
     page.push('\n');
-    if !point.one_sided.is_empty() {
+    if point.has_one_sided() {
         *page += &format!("{}\n\n", escape(&text::one_sided(point)));
     }
 }
@@ -88,5 +88,5 @@ fn escape(text: &str) -> String {
             _ => escaped.push(c),
         }
     }
-    escaped
+    text::clean(&escaped)
 }

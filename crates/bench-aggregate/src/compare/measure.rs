@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use bench_report::{RunResult, Statistic};
 
+use super::Failures;
 use crate::AggregateError;
 
 /// A number of a run that is compared, by its key in a result: `p99_ttft_ms`,
@@ -18,6 +19,10 @@ pub enum Measure {
     },
     /// Something per second; more is better.
     Rate(Rate),
+    /// Number of requests that were not answered whole; less is better.
+    Failed,
+    /// Their share of all requests, 0 to 1; less is better.
+    ErrorRate,
 }
 
 /// What is counted per second.
@@ -39,6 +44,9 @@ const RATES: [Rate; 4] = [
     Rate::OutputTokens,
     Rate::TotalTokens,
 ];
+
+const FAILED: &str = "failed";
+const ERROR_RATE: &str = "error_rate";
 
 impl Measure {
     /// What is compared if nothing else is asked for.
@@ -66,6 +74,8 @@ impl Measure {
         match self {
             Measure::Latency { statistic, metric } => statistic.key(metric),
             Measure::Rate(rate) => rate.key().to_owned(),
+            Measure::Failed => FAILED.to_owned(),
+            Measure::ErrorRate => ERROR_RATE.to_owned(),
         }
     }
 
@@ -74,13 +84,21 @@ impl Measure {
         matches!(self, Measure::Rate(_))
     }
 
+    /// Whether it is about failed requests. These are counted, not estimated.
+    pub(super) fn is_of_failures(&self) -> bool {
+        matches!(self, Measure::Failed | Measure::ErrorRate)
+    }
+
     /// What the file of a run says; `None` if it says nothing. Of a run in which no request was
     /// completed it says that latencies are 0, which is nothing.
     pub fn reported(&self, run: &RunResult) -> Option<f64> {
-        if run.completed == Some(0) && !self.more_is_better() {
-            return None;
-        }
-        run.number(&self.key()).filter(|value| value.is_finite())
+        let value = match self {
+            Measure::Failed => Failures::of(run)?.failed as f64,
+            Measure::ErrorRate => Failures::of(run)?.share()?,
+            Measure::Latency { .. } if run.completed == Some(0) => return None,
+            Measure::Latency { .. } | Measure::Rate(_) => run.number(&self.key())?,
+        };
+        value.is_finite().then_some(value)
     }
 }
 
@@ -107,6 +125,11 @@ impl FromStr for Measure {
     fn from_str(key: &str) -> Result<Measure, AggregateError> {
         if let Some(rate) = RATES.into_iter().find(|rate| rate.key() == key) {
             return Ok(Measure::Rate(rate));
+        }
+        match key {
+            FAILED => return Ok(Measure::Failed),
+            ERROR_RATE => return Ok(Measure::ErrorRate),
+            _ => {}
         }
         match Statistic::parse_key(key) {
             Some((statistic, metric)) if !metric.is_empty() && is_sound(statistic) => {
@@ -140,6 +163,11 @@ mod tests {
         for measure in Measure::defaults() {
             let read: Measure = measure.key().parse().expect("its own key");
             assert_eq!(read, measure);
+        }
+        for key in ["failed", "error_rate"] {
+            let measure: Measure = key.parse().expect("a key");
+            assert_eq!(measure.key(), key);
+            assert!(!measure.more_is_better());
         }
         let tail: Measure = "p99.9_ttft_ms".parse().expect("a key");
         assert!(!tail.more_is_better());

@@ -33,8 +33,10 @@ pub struct CompareOptions {
 
     /// What must not be: p99_ttft_ms>5% (a change), p99_ttft_ms>500 (side B itself)
     ///
-    /// Also output_throughput<-3%. Missed only if the whole interval lies beyond the limit; the
-    /// exit code is then 3. Holds at every load. Can be repeated.
+    /// Also output_throughput<-3% and error_rate>0.01. Missed only if the whole interval lies
+    /// beyond the limit, or if B lacks what it is about: the load, the number in any of its
+    /// runs, or any answer; the exit code is then 3. `failed` and `error_rate` are counted, and
+    /// so go by the numbers themselves. Holds at every load. Can be repeated.
     #[arg(long, value_name = "GATE")]
     pub fail_if: Vec<Gate>,
 

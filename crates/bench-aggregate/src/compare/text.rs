@@ -3,7 +3,7 @@
 use bench_metrics::stats::Interval;
 
 use super::{
-    Comparison, Failures, Gated, Limit, Load, Method, Passage, Point, Row, SetupDifference,
+    Comparison, Failures, Gated, Limit, Load, Method, Passage, Place, Point, Row, SetupDifference,
     Verdict, Weight,
 };
 
@@ -75,9 +75,8 @@ fn verdict(row: &Row) -> String {
 }
 
 /// What the columns mean, below the tables.
-pub(super) const LEGEND: &str = "change: (B - A) / A. interval: of the change, by Holm's procedure \
-    over all numbers and loads, so that a comparison of equals raises a false alarm at most once \
-    in 20 times. detectable: the change that would be seen 4 times in 5.";
+pub(super) const LEGEND: &str = "change: (B - A) / A. interval: of the change, so wide that all \
+    intervals of a comparison hold at once 19 times in 20 (5 % shared by Bonferroni). detectable: the change that would be seen 4 times in 5.";
 
 /// Where the errors come from, as a sentence.
 pub(super) fn method(point: &Point) -> String {
@@ -90,8 +89,8 @@ pub(super) fn method(point: &Point) -> String {
         Method::Requests => "One run on each side: errors from the requests within, which cannot \
             show how runs differ from one another; repeat the runs to see that."
             .to_owned(),
-        Method::None => "One run on each side, without samples of both: no verdict can be given. \
-            Save them with bench-serve --save-detailed, or repeat the runs."
+        Method::None => "One run on each side, without samples of both: no verdict can be given, \
+            for the reason beside each number. Runs that are repeated need no samples."
             .to_owned(),
     }
 }
@@ -156,11 +155,8 @@ pub(super) fn unmatched(side: &str, load: &Load, runs: usize) -> String {
 
 /// The numbers that only one side has.
 pub(super) fn one_sided(point: &Point) -> String {
-    let keys: Vec<String> = point
-        .one_sided
-        .iter()
-        .map(|measure| measure.key())
-        .collect();
+    let measures = point.one_sided.iter().flatten();
+    let keys: Vec<String> = measures.map(|measure| measure.key()).collect();
     format!(
         "On one side only, and so not compared: {}.",
         keys.join(", ")
@@ -176,7 +172,7 @@ pub(super) fn gate(gated: &Gated, comparison: &Comparison) -> String {
     let word = match gated.passage {
         Passage::Passed => "passed",
         Passage::Missed => "MISSED",
-        Passage::Undecided => "undecided, for there are no samples to judge by",
+        Passage::Undecided => "undecided, for there is no interval to judge by",
         Passage::Untold => "not judged",
     };
     let interval = gated
@@ -184,16 +180,28 @@ pub(super) fn gate(gated: &Gated, comparison: &Comparison) -> String {
         .as_ref()
         .map(|interval| span(interval, shown));
     let interval = interval.map_or_else(String::new, |interval| format!(" {interval}"));
-    let at = match comparison.points.len() {
-        1 => String::new(),
-        _ => format!(" at {}", comparison.points[gated.point].load),
+    let (load, several) = match gated.place {
+        Place::Point(index) => (
+            comparison.points.get(index).map(|point| &point.load),
+            comparison.points.len() > 1,
+        ),
+        Place::OnlyA(index) => (comparison.only_a.get(index).map(|(load, _)| load), true),
     };
-    let nothing = match gated.passage {
-        Passage::Untold => "a side lacks this number",
-        _ => "B completed no request",
-    };
-    let value = gated.value.map_or_else(|| nothing.to_owned(), shown);
-    format!("gate {}: {word}{at}: {value}{interval}", gated.gate)
+    let at = load.filter(|_| several);
+    let at = at.map_or_else(String::new, |load| format!(" at {load}"));
+    let value = gated.value.map(shown);
+    let said = value.or_else(|| gated.reason.clone()).unwrap_or_default();
+    clean(&format!(
+        "gate {}: {word}{at}: {said}{interval}",
+        gated.gate
+    ))
+}
+
+/// Text of files must not steer a terminal or spoil XML: control characters, and what XML 1.0
+/// does not allow, become U+FFFD.
+pub(super) fn clean(text: &str) -> String {
+    let bad = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.replace(bad, "\u{fffd}")
 }
 
 pub(super) fn span(interval: &Interval, show: impl Fn(f64) -> String) -> String {
@@ -223,5 +231,18 @@ fn signed(value: f64) -> String {
     match value > 0.0 {
         true => format!("+{}", number(value)),
         false => number(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn what_steers_a_terminal_or_spoils_xml_is_replaced() {
+        assert_eq!(
+            clean("a\u{1b}[2J\n\0\u{9b}\u{7f}\u{ffff}é😀"),
+            "a�[2J�����é😀"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! How sure the numbers of a single run are, from its requests.
 
 use bench_metrics::stats::{
-    Estimate, GroupedQuantile, Resampling, batch_ratio, grouped_quantiles, min_samples,
+    Estimate, GroupedQuantile, Resampling, batch_means, batch_ratio, grouped_quantiles, min_samples,
 };
 use bench_report::{RequestSample, RunResult, Statistic};
 
@@ -16,11 +16,13 @@ pub(super) type Found = Result<Sided, String>;
 
 /// The numbers of one run with their errors, for measures in the order given.
 pub(super) fn estimates(run: &RunResult, measures: &[Measure], how: &Resampling) -> Vec<Found> {
-    let completed = completed(&run.requests);
+    let completed = in_order(run.requests.iter().filter(|request| request.success));
     let mut found: Vec<Found> = measures
         .iter()
         .map(|measure| match measure {
             Measure::Rate(rate) => throughput(run, &completed, *rate),
+            Measure::Failed => failed(&run.requests, run.requests.len() as f64),
+            Measure::ErrorRate => failed(&run.requests, 1.0),
             Measure::Latency { metric, statistic } => match statistic {
                 Statistic::Mean => mean(&completed, metric),
                 _ => Err(String::new()),
@@ -42,13 +44,28 @@ pub(super) fn estimates(run: &RunResult, measures: &[Measure], how: &Resampling)
     found
 }
 
-/// Whole answers in the order in which they were asked for, if that is known.
-fn completed(requests: &[RequestSample]) -> Vec<&RequestSample> {
-    let mut completed: Vec<_> = requests.iter().filter(|request| request.success).collect();
-    if completed.iter().all(|request| request.start.is_some()) {
-        completed.sort_by(|a, b| a.start.unwrap_or(0.0).total_cmp(&b.start.unwrap_or(0.0)));
+/// Requests in the order in which they were sent, if that is known.
+fn in_order<'a>(requests: impl Iterator<Item = &'a RequestSample>) -> Vec<&'a RequestSample> {
+    let mut ordered: Vec<_> = requests.collect();
+    if ordered.iter().all(|request| request.start.is_some()) {
+        ordered.sort_by(|a, b| a.start.unwrap_or(0.0).total_cmp(&b.start.unwrap_or(0.0)));
     }
-    completed
+    ordered
+}
+
+/// The share of requests that failed, times a number.
+fn failed(requests: &[RequestSample], times: f64) -> Found {
+    let ordered = in_order(requests.iter());
+    let failed: Vec<f64> = ordered
+        .iter()
+        .map(|request| f64::from(u8::from(!request.success)))
+        .collect();
+    let share = batch_means(&failed).ok_or_else(|| too_few(failed.len()))?;
+    Ok(Sided::of(Estimate {
+        value: share.estimate.value * times,
+        std_error: share.estimate.std_error * times,
+        ..share.estimate
+    }))
 }
 
 fn quantile_of(measure: &Measure) -> Option<&str> {
@@ -73,37 +90,20 @@ fn percentile(measure: &Measure) -> f64 {
 
 /// The samples of a metric in milliseconds, those of each request together.
 fn samples(completed: &[&RequestSample], metric: &str) -> Result<Vec<Vec<f64>>, String> {
-    let one = |seconds: Option<f64>| seconds.map(|s| vec![s * 1e3]).unwrap_or_default();
-    let of: fn(&RequestSample) -> Option<f64> = match metric {
-        "ttft" => |request| request.ttft,
-        "e2el" => |request| request.e2el,
-        "tpot" => tpot,
-        "itl" => {
-            let gaps = |request: &&RequestSample| request.gaps.iter().map(|s| s * 1e3).collect();
-            return some(completed.iter().map(gaps).collect(), metric);
-        }
-        _ => return Err(format!("requests do not tell their {metric}")),
+    if !["ttft", "tpot", "itl", "e2el"].contains(&metric) {
+        return Err(format!("requests do not tell their {metric}"));
+    }
+    let of_request = |request: &&RequestSample| {
+        let mut group = Vec::new();
+        request.each_sample(metric, &mut |sample| group.push(sample));
+        group
     };
-    some(
-        completed.iter().map(|&request| one(of(request))).collect(),
-        metric,
-    )
-}
-
-fn some(groups: Vec<Vec<f64>>, metric: &str) -> Result<Vec<Vec<f64>>, String> {
-    let groups: Vec<Vec<f64>> = groups
-        .into_iter()
-        .filter(|group| !group.is_empty())
-        .collect();
+    let groups = completed.iter().map(of_request);
+    let groups: Vec<Vec<f64>> = groups.filter(|group| !group.is_empty()).collect();
     match groups.is_empty() {
         true => Err(format!("no request has a {metric}")),
         false => Ok(groups),
     }
-}
-
-fn tpot(request: &RequestSample) -> Option<f64> {
-    let tokens = request.output_tokens.filter(|&tokens| tokens > 1)?;
-    Some((request.e2el? - request.ttft?) / (tokens - 1) as f64)
 }
 
 fn mean(completed: &[&RequestSample], metric: &str) -> Found {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bench_aggregate::compare::{
-    CompareOptions, Comparison, Method, Passage, Verdict, Weight, compare_runs,
+    CompareOptions, Comparison, Detailed, Method, Passage, Row, Verdict, Weight, compare_runs,
 };
 use bench_report::{Condition, MetricStats, RequestSample, RunResult, Statistic};
 use rand_chacha::ChaCha8Rng;
@@ -34,11 +34,17 @@ impl Noise {
 /// A run at 20 requests per second whose requests share a slowly changing load: neighbours are
 /// alike, and so are the gaps of a request. `slower` scales all latencies.
 fn run(noise: &mut Noise, requests: usize, slower: f64) -> RunResult {
+    correlated(noise, requests, slower, 0.6)
+}
+
+/// The same, with a load whose correlation from one request to the next is `phi`.
+fn correlated(noise: &mut Noise, requests: usize, slower: f64, phi: f64) -> RunResult {
+    let fresh = (1.0 - phi * phi).sqrt();
     let (mut start, mut busy) = (0.0, noise.normal());
     let samples: Vec<RequestSample> = (0..requests)
         .map(|_| {
             start -= noise.uniform().ln() / 20.0;
-            busy = 0.6 * busy + 0.8 * noise.normal();
+            busy = phi * busy + fresh * noise.normal();
             let ttft = 0.1 * slower * (0.2 * busy + 0.3 * noise.normal()).exp();
             let pace = 0.02 * slower * (0.1 * busy + 0.05 * noise.normal()).exp();
             let gaps: Vec<f64> = (0..6)
@@ -92,7 +98,7 @@ fn options() -> CompareOptions {
 }
 
 fn compare(a: Vec<RunResult>, b: Vec<RunResult>, options: &CompareOptions) -> Comparison {
-    let same = &mut |run: &RunResult| Ok(run.clone());
+    let same = &mut |run: &RunResult| Ok(Detailed::Run(Box::new(run.clone())));
     compare_runs(a, b, options, same).expect("comparable")
 }
 
@@ -107,19 +113,51 @@ fn alarms(comparison: &Comparison) -> usize {
     verdicts(comparison).iter().filter(|v| alarm(v)).count()
 }
 
-#[test]
-fn equal_runs_with_samples_raise_few_false_alarms() {
-    let mut noise = Noise::new(1);
-    let raised = (0..150).filter(|_| {
-        let (a, b) = (run(&mut noise, 450, 1.0), run(&mut noise, 450, 1.0));
-        let comparison = compare(vec![a], vec![b], &options());
+/// The number of pairs of equal runs, of so many, for which a comparison sees a difference.
+fn raised(
+    pairs: usize,
+    seed: u64,
+    options: &CompareOptions,
+    one: impl Fn(&mut Noise) -> RunResult,
+) -> usize {
+    let mut noise = Noise::new(seed);
+    let raised = (0..pairs).filter(|_| {
+        let (a, b) = (one(&mut noise), one(&mut noise));
+        let comparison = compare(vec![a], vec![b], options);
         assert_eq!(comparison.points[0].method, Method::Requests);
         // A p99 now and then is worth too few independent samples.
-        assert!(comparison.points[0].rows.len() >= 15);
+        assert!(comparison.points[0].rows.len() >= 12);
         alarms(&comparison) > 0
     });
-    let raised = raised.count();
-    assert!(raised <= 7, "{raised} of 150");
+    raised.count()
+}
+
+/// The rates in docs/src/statistics.md: `cargo nextest run -p bench-aggregate --run-ignored only
+/// --no-capture measured`.
+#[test]
+#[ignore = "takes minutes; it measures what the documentation states"]
+#[allow(clippy::print_stderr)]
+fn measured_false_alarms() {
+    let options = CompareOptions {
+        resamples: 200,
+        ..options()
+    };
+    for (phi, requests, pairs) in [(0.0, 450, 1000), (0.6, 450, 1000), (0.9, 1000, 1000)] {
+        let raised = raised(pairs, 100, &options, |noise| {
+            correlated(noise, requests, 1.0, phi)
+        });
+        eprintln!("correlation {phi}, {requests} requests: {raised} of {pairs} pairs");
+        // What 7 % would pass with a probability of 99.9 %.
+        assert!(raised <= 96, "correlation {phi}: {raised} of {pairs}");
+    }
+}
+
+// Bounds on false alarms: 5 % exceed them less often than once in a thousand seeds.
+
+#[test]
+fn equal_runs_with_samples_raise_few_false_alarms() {
+    let raised = raised(150, 1, &options(), |noise| run(noise, 450, 1.0));
+    assert!(raised <= 17, "{raised} of 150");
 }
 
 #[test]
@@ -130,7 +168,7 @@ fn equal_groups_of_runs_raise_few_false_alarms() {
         alarms(&compare(a, b, &options())) > 0
     });
     let raised = raised.count();
-    assert!(raised <= 30, "{raised} of 600");
+    assert!(raised <= 48, "{raised} of 600");
 }
 
 /// One run against several has to allow for the spread of that one run.
@@ -144,7 +182,7 @@ fn one_run_against_several_equal_ones_raises_few_false_alarms() {
         alarms(&comparison) > 0
     });
     let raised = raised.count();
-    assert!(raised <= 30, "{raised} of 600");
+    assert!(raised <= 48, "{raised} of 600");
 }
 
 /// A server that is a tenth slower is found out, and never called better.
@@ -271,6 +309,149 @@ fn a_side_without_completed_requests_misses_every_gate() {
     assert_eq!(alarms(&comparison), 0, "0 ms is not better");
 }
 
+fn row<'a>(comparison: &'a Comparison, key: &str) -> &'a Row {
+    let rows = comparison.points.iter().flat_map(|point| &point.rows);
+    let mut found = rows.filter(|row| row.measure.key() == key);
+    found.next().expect("a row")
+}
+
+/// The runs that lack a number are those that went wrong: the rest must not speak for them.
+#[test]
+fn runs_without_a_number_are_not_left_out_silently() {
+    let mut noise = Noise::new(12);
+    let (a, mut b) = (runs(&mut noise, 5, 1.0), runs(&mut noise, 5, 1.0));
+    for run in &mut b[1..] {
+        (run.completed, run.failed) = (Some(0), Some(100));
+    }
+    (b[0].completed, b[0].failed) = (Some(100), Some(0));
+    let options = CompareOptions {
+        fail_if: vec!["p99_ttft_ms>50%".parse().expect("a gate")],
+        margin: vec!["50%".parse().expect("a margin")],
+        ..options()
+    };
+    let comparison = compare(a.clone(), b.clone(), &options);
+    let p99 = row(&comparison, "p99_ttft_ms");
+    assert_eq!((p99.told, p99.verdict), ([5, 1], Verdict::Inconclusive));
+    assert_eq!(p99.reason.as_deref(), Some("only 1 of 5 runs of B has it"));
+    assert_eq!(comparison.gates[0].passage, Passage::Missed);
+    assert!(comparison.gate_notes()[0].contains("only 1 of 5 runs of B"));
+
+    let comparison = compare(b, a, &options);
+    assert_eq!(comparison.gates[0].passage, Passage::Untold);
+}
+
+/// 5 % are shared by all intervals, whatever they show, and by those of side B that gates are
+/// about; those from within a run get half of their share.
+#[test]
+fn all_intervals_of_a_comparison_hold_at_once() {
+    let mut noise = Noise::new(13);
+    let with = |gate: &str| CompareOptions {
+        fail_if: vec![gate.parse().expect("a gate")],
+        ..options()
+    };
+    let levels = |comparison: &Comparison| -> Vec<f64> {
+        let rows = &comparison.points[0].rows;
+        let intervals = rows.iter().filter_map(|row| row.relative_interval);
+        intervals
+            .map(|interval| 1.0 - interval.confidence)
+            .collect()
+    };
+    let (a, b) = (runs(&mut noise, 6, 1.0), runs(&mut noise, 6, 1.5));
+    for (gate, intervals) in [("p99_ttft_ms>50%", 13.0), ("p99_ttft_ms>500", 14.0)] {
+        let found = levels(&compare(a.clone(), b.clone(), &with(gate)));
+        assert_eq!(found.len(), 13);
+        let shared = found
+            .iter()
+            .all(|level| (level * intervals / 0.05 - 1.0).abs() < 1e-9);
+        assert!(shared, "{found:?}");
+    }
+    let (a, b) = (run(&mut noise, 450, 1.0), run(&mut noise, 450, 1.0));
+    let found = levels(&compare(vec![a], vec![b], &options()));
+    let each = 0.025 / found.len() as f64;
+    assert!(
+        found.iter().all(|level| level / each < 1.0 + 1e-9),
+        "{found:?}"
+    );
+}
+
+/// Failures are counted, and a gate on them needs no interval.
+#[test]
+fn failed_requests_can_be_gated() {
+    let mut noise = Noise::new(14);
+    let side = |noise: &mut Noise, failed: u64| {
+        let mut side = runs(noise, 1, 1.0);
+        (side[0].completed, side[0].failed) = (Some(100 - failed), Some(failed));
+        side
+    };
+    let gated = |gate: &str, failed: [u64; 2]| {
+        let mut noise = Noise::new(15);
+        let [a, b] = failed.map(|failed| side(&mut noise, failed));
+        let options = CompareOptions {
+            fail_if: vec![gate.parse().expect("a gate")],
+            ..options()
+        };
+        compare(a, b, &options).gates[0].passage
+    };
+    assert_eq!(gated("error_rate>0.01", [0, 2]), Passage::Missed);
+    assert_eq!(gated("error_rate>0.01", [0, 1]), Passage::Passed);
+    assert_eq!(gated("failed>0", [0, 1]), Passage::Missed);
+    assert_eq!(gated("failed>10%", [0, 1]), Passage::Missed);
+    assert_eq!(gated("failed>10%", [0, 0]), Passage::Passed);
+    assert_eq!(gated("error_rate>50%", [4, 5]), Passage::Passed);
+
+    let mut many = |failed| [0; 4].map(|_| side(&mut noise, failed)).concat();
+    let options = CompareOptions {
+        metrics: vec!["error_rate".parse().expect("a key")],
+        ..options()
+    };
+    let comparison = compare(many(0), many(0), &options);
+    assert_eq!(row(&comparison, "error_rate").verdict, Verdict::Same);
+    let (a, mut b) = (many(0), many(30));
+    (b[0].completed, b[0].failed) = (Some(68), Some(32));
+    let comparison = compare(a, b, &options);
+    assert_eq!(row(&comparison, "error_rate").verdict, Verdict::Worse);
+}
+
+/// Failed requests of a single run are judged by their order, too.
+#[test]
+fn failures_within_a_run_are_compared() {
+    let mut noise = Noise::new(16);
+    let (a, mut b) = (run(&mut noise, 600, 1.0), run(&mut noise, 600, 1.0));
+    b.requests
+        .iter_mut()
+        .step_by(4)
+        .for_each(|r| r.success = false);
+    (b.completed, b.failed) = (Some(450), Some(150));
+    let options = CompareOptions {
+        metrics: ["failed", "error_rate"]
+            .map(|key| key.parse().expect("a key"))
+            .to_vec(),
+        ..options()
+    };
+    let comparison = compare(vec![a], vec![b], &options);
+    let failed = row(&comparison, "failed");
+    assert_eq!(
+        (failed.a, failed.b, failed.verdict),
+        (0.0, 150.0, Verdict::Worse)
+    );
+    assert_eq!(row(&comparison, "error_rate").b, 0.25);
+}
+
+/// The gaps of a request tell its TPOT where its end is not told.
+#[test]
+fn the_tpot_of_a_request_is_that_of_the_report() {
+    let mut noise = Noise::new(17);
+    let sides = [1.0, 1.0].map(|slower| {
+        let mut side = run(&mut noise, 100, slower);
+        side.requests.iter_mut().for_each(|r| r.e2el = None);
+        vec![side]
+    });
+    let [a, b] = sides;
+    let expected: f64 = a[0].samples("tpot").iter().sum::<f64>() / 100.0;
+    let found = row(&compare(a, b, &options()), "mean_tpot_ms").a;
+    assert!((found - expected).abs() < 1e-9, "{found} for {expected}");
+}
+
 /// A result with every request, made from a real one.
 fn put(dir: &Path, name: &str, run: &RunResult, change: impl Fn(&mut Value)) -> PathBuf {
     let text = fs::read_to_string(fixture("vllm-bench-serve-0.32-random.json")).expect("a fixture");
@@ -295,6 +476,114 @@ fn put(dir: &Path, name: &str, run: &RunResult, change: impl Fn(&mut Value)) -> 
     fs::create_dir_all(path.parent().expect("a folder")).expect("made");
     fs::write(&path, file.to_string()).expect("written");
     path
+}
+
+#[test]
+fn a_load_that_is_gone_misses_every_gate() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut noise = Noise::new(18);
+    for (side, loads) in [("a", &[1, 64][..]), ("b", &[1, 32])] {
+        for users in loads {
+            for repeat in 0..2 {
+                let name = format!("{side}/c{users}-{repeat}.json");
+                put(dir.path(), &name, &run(&mut noise, 30, 1.0), |file| {
+                    file["max_concurrency"] = json!(users);
+                });
+            }
+        }
+    }
+    let gate = ["--fail-if", "mean_ttft_ms>1000%"];
+    let with = |more: &[&str]| {
+        let arguments = [&["compare", "a", "b", "--format", "junit"], more].concat();
+        bench_aggregate(dir.path(), &arguments)
+    };
+    let done = with(&gate);
+    assert_code(&done, 3);
+    let said = "gate mean_ttft_ms>1000%: MISSED at concurrency 64, 10 req/s: B has no run";
+    assert!(done.err.contains(said), "{}", done.err);
+    assert_eq!(done.out.matches("<failure ").count(), 1, "{}", done.out);
+    let only = ["Only A has concurrency 64", "Only B has concurrency 32"];
+    assert!(
+        only.iter().all(|said| done.out.contains(said)),
+        "{}",
+        done.out
+    );
+
+    let plain = with(&[]);
+    assert_code(&plain, 0);
+    assert!(
+        only.iter().all(|said| plain.out.contains(said)),
+        "{}",
+        plain.out
+    );
+}
+
+/// Why the samples of a file cannot be read is told, and is no matter of --save-detailed.
+#[test]
+fn samples_that_cannot_be_read_are_the_reason() {
+    let dir = two_files(1.0);
+    let path = dir.path().join("b.json");
+    let mut file: Value =
+        serde_json::from_str(&fs::read_to_string(&path).expect("read")).expect("JSON");
+    file["ttfts"] = json!([0.1, "x"]);
+    fs::write(&path, file.to_string()).expect("written");
+    let with = |more: &[&str]| {
+        bench_aggregate(
+            dir.path(),
+            &[&["compare", "a.json", "b.json"], more].concat(),
+        )
+    };
+    let done = with(&[]);
+    assert_code(&done, 0);
+    let rows: Vec<&str> = done
+        .out
+        .lines()
+        .filter(|l| l.contains("inconclusive"))
+        .collect();
+    assert!(
+        !rows.is_empty() && rows.iter().all(|row| row.contains("b.json")),
+        "{}",
+        done.out
+    );
+    assert!(
+        rows.iter().all(|row| row.contains("invalid type")),
+        "{}",
+        done.out
+    );
+    assert!(!done.out.contains("--save-detailed"), "{}", done.out);
+    assert_code(&with(&["--strict"]), 1);
+}
+
+/// A name from a file neither steers the terminal nor spoils the XML.
+#[test]
+fn control_characters_of_names_are_replaced() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut noise = Noise::new(19);
+    for (name, model) in [("a.json", "m\u{1b}[2J"), ("b.json", "n\u{8}\u{9b}")] {
+        put(dir.path(), name, &run(&mut noise, 30, 1.0), |file| {
+            file["model_id"] = json!(model)
+        });
+    }
+    for format in ["console", "markdown", "junit"] {
+        let done = bench_aggregate(
+            dir.path(),
+            &["compare", "a.json", "b.json", "--format", format],
+        );
+        assert_code(&done, 0);
+        let bad = |c: char| c.is_control() && c != '\n';
+        assert!(!done.out.contains(bad), "{format}: {:?}", done.out);
+        assert!(done.out.contains("m\u{fffd}"), "{format}: {}", done.out);
+    }
+}
+
+/// The command line is sound; it is the files that are not.
+#[test]
+fn files_that_are_no_results_are_no_usage_error() {
+    let dir = two_files(1.0);
+    fs::write(dir.path().join("broken.json"), "{").expect("written");
+    let done = bench_aggregate(dir.path(), &["compare", "broken.json", "b.json"]);
+    assert_code(&done, 1);
+    assert!(done.err.contains("broken.json"), "{}", done.err);
 }
 
 fn two_files(slower: f64) -> tempfile::TempDir {

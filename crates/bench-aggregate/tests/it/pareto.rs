@@ -55,6 +55,6 @@ fn points_of_files_are_told_in_every_form() {
     let odd = bench_aggregate(dir.path(), &["pareto", ".", "--slo", "ttft"]);
     assert_eq!(odd.code, Some(2));
     let none = bench_aggregate(dir.path(), &["pareto", failing]);
-    assert_eq!(none.code, Some(2));
+    assert_eq!(none.code, Some(1));
     assert!(none.err.contains("no output throughput"), "{}", none.err);
 }
