@@ -22,22 +22,23 @@ impl RunResult {
         }
     }
 
-    /// Takes the lengths from the recorded options of the dataset in use, such as
-    /// `random-input-len`; those of other datasets say nothing.
+    /// Takes the lengths from the recorded options: those of any dataset first, such as
+    /// `input-len`, then those of the dataset in use, such as `random-input-len`. Options of other
+    /// datasets say nothing.
     pub(super) fn lengths_from_options(&mut self) {
         let Some(bench) = &self.bench else {
             return;
         };
         let options = &bench.options;
-        let Some(dataset) = options["dataset-name"].as_str() else {
-            return;
-        };
-        // Datasets that build on another, such as random-rerank, take its lengths.
-        let family = dataset.split(['-', '_']).next().unwrap_or(dataset);
-        let length = |which: &str| {
+        let dataset = options["dataset-name"].as_str();
+        let of_dataset = |which: &str| {
+            let dataset = dataset?;
+            // Datasets that build on another, such as random-rerank, take its lengths.
+            let family = dataset.split(['-', '_']).next().unwrap_or(dataset);
             let own = options[format!("{dataset}-{which}")].as_u64();
             own.or_else(|| options[format!("{family}-{which}")].as_u64())
         };
+        let length = |which: &str| options[which].as_u64().or_else(|| of_dataset(which));
         self.input_len = length("input-len");
         self.output_len = length("output-len").filter(|_| self.generates());
     }

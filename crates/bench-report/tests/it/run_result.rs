@@ -182,20 +182,26 @@ fn the_rust_client_is_told_by_its_keys() {
 
 #[test]
 fn lengths_are_those_of_the_dataset_in_use() {
-    let lengths = |dataset: &str| {
+    let all = |dataset: &str, over: Option<u64>| {
         let mut report = make::good();
         report.setup.options = serde_json::json!({
             "dataset-name": dataset,
             "random-input-len": 256,
             "random-output-len": 64,
             "sharegpt-output-len": null,
+            "input-len": null,
+            "output-len": over,
         });
         let run = RunResult::of(&report);
         (run.input_len, run.output_len)
     };
+    let lengths = |dataset| all(dataset, None);
     assert_eq!(lengths("random"), (Some(256), Some(64)));
     assert_eq!(lengths("random-rerank"), (Some(256), Some(64)));
     assert_eq!(lengths("sharegpt"), (None, None));
+    // The flags that hold for any dataset win.
+    assert_eq!(all("random", Some(7)), (Some(256), Some(7)));
+    assert_eq!(all("sharegpt", Some(7)), (None, Some(7)));
 }
 
 #[test]
