@@ -136,6 +136,12 @@ impl Table {
         }
     }
 
+    /// Whether the last row has a cell in the column of this name.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        let cell = || self.rows.last()?.get(*self.places.get(name)?);
+        cell().is_some_and(|cell| *cell != Cell::Empty)
+    }
+
     /// A cell, by the row and the place of its column.
     fn cell<'a>(&self, row: &'a [Cell], place: usize) -> &'a Cell {
         row.get(place).unwrap_or(&Cell::Empty)

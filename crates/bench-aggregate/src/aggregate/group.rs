@@ -184,7 +184,7 @@ impl Group {
         table.set("filename", Some(self.file_names().as_str()));
         for (key, value) in &self.first.more {
             if value.is_string() && !NAMES.contains(&key.as_str()) {
-                table.set(key, Cell::from(value));
+                rows::further(table, &self.first, key, value);
             }
         }
         self.means(table, &mut notes);

@@ -1,8 +1,24 @@
 //! The row of one run.
 
-use bench_report::RunResult;
+use bench_report::{RunResult, Tool};
+use serde_json::Value;
 
+use crate::columns::COLUMNS;
 use crate::table::{Cell, Table};
+
+/// Columns after the contract's that say something else than a key of that name in a file would.
+const OWN: [&str; 10] = [
+    "label",
+    "failed",
+    "tool",
+    "simulated",
+    "partial",
+    "client_limited",
+    "path",
+    "entry",
+    "runs",
+    "note",
+];
 
 /// Adds the row of a run.
 pub(super) fn add(table: &mut Table, run: &RunResult) {
@@ -35,10 +51,24 @@ pub(super) fn add(table: &mut Table, run: &RunResult) {
     table.set("client_limited", condition.client_limited);
     table.set("path", Some(path.to_string_lossy().as_ref()));
     table.set("entry", run.origin.entry.map(|entry| entry as u64));
-    // Last, so that the row of an aggregate keeps the file and the tool it names.
     for (key, value) in &run.more {
-        table.set(key, Cell::from(value));
+        further(table, run, key, value);
     }
+}
+
+/// Sets a further key of a run's file, which never takes the place of what the table itself says:
+/// it is then called `x_` and its name. The row of an aggregate does keep the file and the tool
+/// that it names.
+pub(super) fn further(table: &mut Table, run: &RunResult, key: &str, value: &Value) {
+    let cell = Cell::from(value);
+    if run.origin.tool == Tool::AggregateCsv {
+        return table.set(key, cell);
+    }
+    let mut name = key.to_owned();
+    while COLUMNS.contains(&name.as_str()) || OWN.contains(&name.as_str()) || table.is_set(&name) {
+        name.insert_str(0, "x_");
+    }
+    table.set(&name, cell);
 }
 
 /// Results that are no counts.

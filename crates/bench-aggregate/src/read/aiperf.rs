@@ -32,6 +32,7 @@ const TAKEN: &[&str] = &[
     "error_request_count",
     "total_isl",
     "total_osl",
+    "total_output_tokens",
 ];
 
 /// The summary, and the requests from the file beside it.

@@ -6,7 +6,7 @@ use bench_report::{MetricStats, Origin, RunResult, Statistic, Tool};
 use csv::StringRecord;
 use serde_json::{Number, Value};
 
-use super::{Refusal, Taken};
+use super::{Refusal, Taken, value as values};
 use crate::columns::{COLUMNS, chinese};
 
 /// Columns by which an aggregate is known.
@@ -92,8 +92,10 @@ fn set_number(run: &mut RunResult, name: &str, cell: &str) -> bool {
         *field = Some(number);
         return true;
     }
-    match (count(run, name), cell.parse()) {
-        (Some(field), Ok(count)) => {
+    // Other programs that work on tables write counts with a decimal point.
+    let whole = values::count(Some(&Value::from(cell)));
+    match (count(run, name), whole) {
+        (Some(field), Some(count)) => {
             *field = Some(count);
             true
         }

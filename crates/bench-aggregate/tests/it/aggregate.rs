@@ -406,3 +406,53 @@ fn nothing_is_replaced_and_nothing_is_passed_over_unless_it_may_be() {
     assert_eq!(bench_aggregate(dir, &["no/such"]).code, Some(2));
     assert_eq!(bench_aggregate(dir, &[]).code, Some(2));
 }
+
+#[test]
+fn further_keys_take_no_column_of_the_table() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let source = "vllm-bench-serve-0.32-random.json";
+    put(dir, source, "in/a.json", |text| {
+        let own = "{\"filename\": \"f\", \"tool\": \"t\", \"input_len\": \"i\", \"path\": \"p\", \
+                   \"entry\": \"e\", \"x_path\": \"xp\",";
+        text.replacen('{', own, 1)
+    });
+    let aiperf = "aiperf-0.13-profile_export_aiperf.json";
+    put(dir, aiperf, "in/b.json", same);
+    run(dir, &["in", "--output", "t.csv"]);
+    let table = Csv::read(&dir.join("t.csv"));
+    for (column, expected) in [
+        ("filename", "a.json"),
+        ("x_filename", "f"),
+        ("tool", "vllm bench serve"),
+        ("x_tool", "t"),
+        ("input_len", ""),
+        ("x_input_len", "i"),
+        ("entry", ""),
+        ("x_entry", "e"),
+        // Whichever of both comes first has the name.
+        ("x_path", "p"),
+        ("x_x_path", "xp"),
+    ] {
+        assert_eq!(table.cell(0, column), expected, "{column}");
+    }
+    assert!(table.cell(0, "path").ends_with("a.json"));
+    let whole = table.cell(1, "total_output_tokens");
+    assert!(whole.parse::<u64>().is_ok(), "{whole}");
+    assert!(!table.header.iter().any(|n| n == "x_total_output_tokens"));
+    run(dir, &["in", "--group", "--output", "g.csv"]);
+    let grouped = Csv::read(&dir.join("g.csv"));
+    assert_eq!(grouped.cell(0, "x_tool"), "t");
+    assert_eq!(grouped.cell(0, "tool"), "vllm bench serve");
+
+    // Read again, and by a program that writes counts with a decimal point.
+    let text = fs::read_to_string(dir.join("t.csv")).expect("written");
+    let floats = text.replace(&format!(",{whole},"), &format!(",{whole}.0,"));
+    assert_ne!(text, floats);
+    fs::write(dir.join("t.csv"), floats).expect("written");
+    run(dir, &["t.csv", "--output", "again.csv"]);
+    let again = Csv::read(&dir.join("again.csv"));
+    assert_eq!(again.cell(1, "total_output_tokens"), whole);
+    assert_eq!(again.cell(0, "filename"), "a.json");
+    assert_eq!(again.cell(0, "x_tool"), "t");
+}
