@@ -58,3 +58,34 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Column<'_, T> {
         Vec::deserialize(deserializer).map(Column::from)
     }
 }
+
+/// A number where the file has one, NaN where it has null.
+struct OrNan(f64);
+
+impl<'de> Deserialize<'de> for OrNan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = Option::deserialize(deserializer)?;
+        Ok(OrNan(number.unwrap_or(f64::NAN)))
+    }
+}
+
+fn numbers(list: Vec<OrNan>) -> Vec<f64> {
+    list.into_iter().map(|number| number.0).collect()
+}
+
+/// Reads a column of numbers, some of which the file may not know.
+pub(crate) fn known<'a, 'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Column<'a, f64>>, D::Error> {
+    let list: Option<Vec<OrNan>> = Option::deserialize(deserializer)?;
+    Ok(list.map(|list| numbers(list).into()))
+}
+
+/// Reads a column of lists of numbers, some of which the file may not know.
+pub(crate) fn known_lists<'a, 'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Column<'a, Vec<f64>>>, D::Error> {
+    let lists: Option<Vec<Vec<OrNan>>> = Option::deserialize(deserializer)?;
+    let lists = lists.map(|lists| lists.into_iter().map(numbers).collect::<Vec<_>>());
+    Ok(lists.map(Column::from))
+}

@@ -10,7 +10,7 @@ use crate::per_request::start;
 use crate::statistic::metric_stats;
 use crate::{
     Bench, Column, DetailedBench, MetricStats, PerRequest, RateChange, Report, ReportError,
-    Statistic, setup_json,
+    Statistic, column, setup_json,
 };
 
 /// A result in the schema of `vllm bench serve` 0.32, with all else under `bench`.
@@ -98,20 +98,40 @@ pub struct VllmResult<'a> {
     /// Output tokens of each request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_lens: Option<Column<'a, u32>>,
-    /// Time to first token of each request in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Time to first token of each request in seconds; NaN where a file has null, as in all times.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "column::known"
+    )]
     pub ttfts: Option<Column<'a, f64>>,
     /// Gaps between the chunks of each request in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "column::known_lists"
+    )]
     pub itls: Option<Column<'a, Vec<f64>>>,
     /// End-to-end latency of each request in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "column::known"
+    )]
     pub latencies: Option<Column<'a, f64>>,
     /// When each request was sent, in seconds on the clock of the run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "column::known"
+    )]
     pub start_times: Option<Column<'a, f64>>,
     /// How long each request waited in the client, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "column::known"
+    )]
     pub queue_times: Option<Column<'a, f64>>,
     /// The answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -68,12 +68,12 @@ struct ByStatus {
 
 #[derive(Deserialize)]
 struct Spread {
-    mean: f64,
-    median: f64,
-    std_dev: f64,
-    total_sum: f64,
+    mean: Option<f64>,
+    median: Option<f64>,
+    std_dev: Option<f64>,
+    total_sum: Option<f64>,
     #[serde(default)]
-    percentiles: BTreeMap<String, f64>,
+    percentiles: BTreeMap<String, Option<f64>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -134,8 +134,8 @@ fn run(document: &Document, benchmark: Benchmark, details: bool) -> RunResult {
     let requests = samples(benchmark.requests.unwrap_or_default());
     let answered = requests.iter().filter(|request| request.success).count();
     let load = load(config("/strategy"));
-    let mean = |by: &Option<ByStatus>| spread(by).map(|spread| spread.mean);
-    let sum = |by: &Option<ByStatus>| count(spread(by).map(|s| s.total_sum.into()).as_ref());
+    let mean = |by: &Option<ByStatus>| spread(by)?.mean;
+    let sum = |by: &Option<ByStatus>| count(Some(&spread(by)?.total_sum.into()));
     let notes = benchmark.warnings.into_iter();
     RunResult {
         origin: Origin {
@@ -208,20 +208,20 @@ fn spread(by: &Option<ByStatus>) -> Option<&Spread> {
 
 fn first_token(by: &Option<ByStatus>) -> Option<MetricStats> {
     let spread = spread(by)?;
-    let percentile = |(name, value): (&String, &f64)| {
+    let percentile = |(name, value): (&String, &Option<f64>)| {
         // `p05` is the 5th, `p999` the 99.9th.
         let p = match name.as_str() {
             "p001" => 0.1,
             "p999" => 99.9,
             name => name.strip_prefix('p')?.parse().ok()?,
         };
-        Some((Statistic::Percentile(p), Some(*value)))
+        Some((Statistic::Percentile(p), *value))
     };
     let percentiles = spread.percentiles.iter().filter_map(percentile);
     let others = [
-        (Statistic::Mean, Some(spread.mean)),
-        (Statistic::Median, Some(spread.median)),
-        (Statistic::Std, Some(spread.std_dev)),
+        (Statistic::Mean, spread.mean),
+        (Statistic::Median, spread.median),
+        (Statistic::Std, spread.std_dev),
     ];
     stats("ttft", others.into_iter().chain(percentiles))
 }

@@ -28,8 +28,8 @@ const TAKEN: &[&str] = &[
 struct Details {
     input_lens: Vec<u64>,
     output_lens: Vec<u64>,
-    ttfts: Vec<f64>,
-    itls: Vec<Vec<f64>>,
+    ttfts: Vec<Option<f64>>,
+    itls: Vec<Vec<Option<f64>>>,
     errors: Vec<Option<String>>,
 }
 
@@ -122,8 +122,13 @@ fn requests(details: Details) -> Vec<RequestSample> {
         RequestSample {
             success,
             error,
-            ttft: ttfts.next().filter(|ttft| success && *ttft > 0.0),
-            gaps: gaps.next().filter(|_| success).unwrap_or_default(),
+            ttft: ttfts.next().flatten().filter(|ttft| success && *ttft > 0.0),
+            // Of a request with a gap that is not known nothing is said about the gaps.
+            gaps: gaps
+                .next()
+                .filter(|_| success)
+                .and_then(|gaps| gaps.into_iter().collect())
+                .unwrap_or_default(),
             input_tokens: inputs.next(),
             output_tokens: success.then_some(output),
             ..RequestSample::default()

@@ -238,3 +238,64 @@ fn the_record_of_a_sweep_is_no_foreign_file() {
         named.skipped
     );
 }
+
+#[test]
+fn times_that_are_not_known_leave_the_rest_of_the_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let details = ReadOptions {
+        details: true,
+        strict: true,
+    };
+    let change = |name: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let text = fs::read_to_string(fixture(name)).expect("a fixture");
+        let mut value = serde_json::from_str(&text).expect("JSON");
+        change(&mut value);
+        // As Python writes what is no number.
+        put(dir, name, value.to_string().replace("\"nan\"", "NaN"));
+        let found = read_all(&[dir.join(name)], &details).expect("readable");
+        found.runs.into_iter().next().expect("a run")
+    };
+    let lists = |value: &mut serde_json::Value| {
+        value["ttfts"][0] = "nan".into();
+        value["itls"][1][0] = "nan".into();
+    };
+    for name in [
+        "vllm-bench-serve-0.32-random.json",
+        "sglang-bench-0.5.23-random.jsonl",
+    ] {
+        let requests = change(name, &lists).requests;
+        assert_eq!(requests[0].ttft, None, "{name}");
+        assert!(
+            requests[0].success && !requests[0].gaps.is_empty(),
+            "{name}"
+        );
+        assert!(
+            requests[1].ttft.is_some() && requests[1].gaps.is_empty(),
+            "{name}"
+        );
+        assert!(!requests[2].gaps.is_empty(), "{name}");
+    }
+    let run = change("vllm-bench-serve-0.32-random.json", &|value| {
+        for list in ["latencies", "start_times", "queue_times"] {
+            if value[list].is_array() {
+                value[list][0] = "nan".into();
+            }
+        }
+    });
+    assert_eq!(
+        (run.requests[0].start, run.requests[0].client_queue),
+        (None, None)
+    );
+    let whole = change("guidellm-0.8.1.json", &|_| {});
+    let run = change("guidellm-0.8.1.json", &|value| {
+        let spread = &mut value["benchmarks"][0]["metrics"]["request_latency"]["successful"];
+        for key in ["mean", "median", "std_dev"] {
+            spread[key] = "nan".into();
+        }
+        spread["percentiles"]["p50"] = "nan".into();
+    });
+    assert_eq!(run.number("request_latency_mean"), None);
+    assert!(whole.number("request_latency_mean").is_some());
+    assert_eq!(run.request_throughput, whole.request_throughput);
+}

@@ -255,13 +255,13 @@ fn requests(result: &mut VllmResult<'_>) -> Vec<RequestSample> {
         let output = outputs.next().map(u64::from);
         let received = e2el.is_some() || ttft.is_some() || output.is_some_and(|tokens| tokens > 0);
         let success = error.is_none() && received;
-        let gaps = gaps.next().filter(|_| success);
+        let gaps = gaps.next().filter(|gaps| success && all_known(gaps));
         let failed_after = further.failed_after.next();
         RequestSample {
             success,
             error,
-            start: starts.next(),
-            client_queue: queues.next(),
+            start: starts.next().filter(|start| start.is_finite()),
+            client_queue: queues.next().filter(|queue| queue.is_finite()),
             ttft: ttft.filter(|_| success),
             e2el: e2el.filter(|_| success),
             failed_after: failed_after.filter(|_| !success),
@@ -273,6 +273,11 @@ fn requests(result: &mut VllmResult<'_>) -> Vec<RequestSample> {
         }
     };
     (0..count).map(sample).collect()
+}
+
+/// Of a request with a gap that is not known nothing is said about the gaps.
+fn all_known(gaps: &[f64]) -> bool {
+    gaps.iter().all(|gap| gap.is_finite())
 }
 
 fn positive(seconds: Option<f64>) -> Option<f64> {
