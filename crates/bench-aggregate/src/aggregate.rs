@@ -178,7 +178,7 @@ pub fn aggregate(options: &AggregateOptions, now_unix: f64) -> Result<Aggregated
     let mut runs = 0;
     let mut files = 0;
     let mut last = None;
-    let skipped = read_runs(&options.paths, &read, &mut |run| {
+    let mut skipped = read_runs(&options.paths, &read, &mut |run| {
         runs += 1;
         // The runs of one file come one after the other.
         if last.as_ref() != Some(&run.origin.path) {
@@ -195,7 +195,14 @@ pub fn aggregate(options: &AggregateOptions, now_unix: f64) -> Result<Aggregated
         return Err(AggregateError::NothingFound { skipped });
     }
     if let Some(groups) = groups {
-        groups.into_rows(&mut table, merge::LIMIT)?;
+        let unread = groups.into_rows(&mut table, merge::LIMIT);
+        if let Some(Skipped { path, reason }) = unread.first().filter(|_| options.strict) {
+            return Err(AggregateError::NotAResult {
+                path: path.clone(),
+                reason: reason.clone(),
+            });
+        }
+        skipped.extend(unread);
     }
     let rows = table.len();
     let path = output.write(|file| table.write(format, options.bilingual, file))?;

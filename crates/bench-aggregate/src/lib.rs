@@ -19,5 +19,5 @@ pub use pareto::{
     NoPoint, Pareto, ParetoFormat, ParetoOptions, ParetoPoint, ParetoRules, ParetoTold,
     SpeedSource, pareto, tell_pareto,
 };
-pub use read::{Found, ReadOptions, Skipped, read_all, read_runs};
+pub use read::{Found, ReadOptions, Rereader, Skipped, read_all, read_runs};
 pub use rebuild::{RebuildOptions, Rebuilt, rebuild};

@@ -4,6 +4,7 @@
 //! it is read, one with a run on each line only line by line, so that any number of files can be
 //! read.
 
+mod again;
 mod aiperf;
 mod detect;
 mod from_requests;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use bench_report::RunResult;
 
 use crate::AggregateError;
+pub use again::Rereader;
 use detect::Kind;
 use json::Document;
 use lines::Lines;

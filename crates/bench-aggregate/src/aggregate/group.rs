@@ -1,16 +1,16 @@
 //! Runs that differ in nothing but their repetition, as one row.
 
-use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
 use bench_metrics::stats::t_interval;
-use bench_report::{RunResult, Statistic};
+use bench_report::{Condition, RunResult, Statistic};
 use serde_json::Value;
 
-use super::merge::{Replay, merge};
+use super::merge::merge;
 use super::rows;
 use crate::table::{Cell, Table};
-use crate::{AggregateError, ReadOptions, read_runs};
+use crate::{Rereader, Skipped};
 
 /// Metrics whose samples are known of every request.
 const METRICS: [&str; 4] = ["ttft", "tpot", "itl", "e2el"];
@@ -33,6 +33,15 @@ const RESULTS: [&str; 9] = [
 
 /// Further keys that name a run and do not say how it was done.
 const NAMES: [&str; 4] = ["run_id", "filename", "path", "entry"];
+
+/// Columns for what speaks for and against a run.
+const VERDICTS: [Verdict; 3] = [
+    ("simulated", |condition| condition.simulated),
+    ("partial", |condition| condition.partial),
+    ("client_limited", |condition| condition.client_limited),
+];
+
+type Verdict = (&'static str, fn(&Condition) -> Option<bool>);
 
 /// Options that say where a result goes and how a run is told from its repetitions.
 const PRIVATE_OPTIONS: [&str; 14] = [
@@ -64,6 +73,8 @@ struct Group {
     first: RunResult,
     /// The files, and the runs in them.
     members: Vec<(PathBuf, Option<usize>)>,
+    /// How many runs a verdict is known of, and of how many it is true.
+    verdicts: [(usize, usize); VERDICTS.len()],
     /// The numbers of all runs that have them, by key.
     values: Vec<(String, Vec<f64>)>,
     /// Statistics other than means that any run has.
@@ -79,6 +90,7 @@ impl Groups {
         if place == next {
             self.groups.push(Group {
                 members: Vec::new(),
+                verdicts: Default::default(),
                 values: Vec::new(),
                 spreads: Vec::new(),
                 first: run.clone(),
@@ -88,11 +100,12 @@ impl Groups {
     }
 
     /// Adds a row for each group. Samples beyond `limit` a metric are not held in memory.
-    pub(super) fn into_rows(self, table: &mut Table, limit: usize) -> Result<(), AggregateError> {
-        for group in &self.groups {
-            group.row(table, limit)?;
-        }
-        Ok(())
+    /// Returns what could not be read again.
+    pub(super) fn into_rows(self, table: &mut Table, limit: usize) -> Vec<Skipped> {
+        let mut files = Rereader::default();
+        let rows = self.groups.iter();
+        rows.flat_map(|group| group.row(table, limit, &mut files))
+            .collect()
     }
 }
 
@@ -114,6 +127,8 @@ fn key(run: &RunResult) -> Vec<String> {
         number(run.request_rate),
         number(run.burstiness),
         options(run),
+        // What ran to its end is another thing than what was stopped.
+        (run.condition.partial == Some(true)).to_string(),
     ];
     for (name, value) in &run.more {
         if let Value::String(value) = value
@@ -143,6 +158,11 @@ impl Group {
     fn add(&mut self, run: &RunResult) {
         let origin = &run.origin;
         self.members.push((origin.path.clone(), origin.entry));
+        for ((known, yes), (_, verdict)) in self.verdicts.iter_mut().zip(VERDICTS) {
+            let verdict = verdict(&run.condition);
+            *known += usize::from(verdict.is_some());
+            *yes += usize::from(verdict == Some(true));
+        }
         for key in RESULTS {
             self.value(key, run.number(key));
         }
@@ -175,7 +195,7 @@ impl Group {
         }
     }
 
-    fn row(&self, table: &mut Table, limit: usize) -> Result<(), AggregateError> {
+    fn row(&self, table: &mut Table, limit: usize, files: &mut Rereader) -> Vec<Skipped> {
         let mut notes = Vec::new();
         table.begin_row();
         rows::setup(table, &self.first);
@@ -187,10 +207,22 @@ impl Group {
                 rows::further(table, &self.first, key, value);
             }
         }
+        self.verdicts(table, &mut notes);
         self.means(table, &mut notes);
-        self.spreads(table, limit, &mut notes)?;
+        let unread = self.spreads(table, limit, files, &mut notes);
         table.set("note", Some(notes.join("; ").as_str()));
-        Ok(())
+        unread
+    }
+
+    /// What is true of any run is true of the row.
+    fn verdicts(&self, table: &mut Table, notes: &mut Vec<String>) {
+        let runs = self.members.len();
+        for ((known, yes), (name, _)) in self.verdicts.into_iter().zip(VERDICTS) {
+            table.set(name, (known > 0).then_some(yes > 0));
+            if (1..runs).contains(&yes) {
+                notes.push(format!("{name}: {yes} of {runs} runs"));
+            }
+        }
     }
 
     fn file_names(&self) -> String {
@@ -230,13 +262,15 @@ impl Group {
         }
     }
 
-    /// Percentiles and standard deviations of all samples together.
+    /// Percentiles and standard deviations of all samples together. Returns what could not be
+    /// read again.
     fn spreads(
         &self,
         table: &mut Table,
         limit: usize,
+        files: &mut Rereader,
         notes: &mut Vec<String>,
-    ) -> Result<(), AggregateError> {
+    ) -> Vec<Skipped> {
         if let [_] = self.members[..] {
             for (metric, statistic) in &self.spreads {
                 let metric = METRICS[*metric];
@@ -245,7 +279,7 @@ impl Group {
                     self.first.statistic(metric, *statistic),
                 );
             }
-            return Ok(());
+            return Vec::new();
         }
         let mut percentiles = vec![50.0];
         percentiles.extend(
@@ -257,12 +291,16 @@ impl Group {
                 }),
         );
         let mut details = Details::default();
-        let mut replay = |each: &mut dyn FnMut(usize, f64)| self.replay(&mut details, each);
-        let replay: &mut Replay<'_> = &mut replay;
-        let merged = merge(METRICS.len(), &percentiles, limit, replay)?;
+        let merged = merge(METRICS.len(), &percentiles, limit, &mut |each| {
+            details = self.replay(files, each);
+        });
         let runs = self.members.len();
+        notes.extend(details.unread.iter().map(|unread| {
+            let name = unread.path.file_name().unwrap_or_default();
+            format!("{} {}", name.to_string_lossy(), unread.reason)
+        }));
         for (metric, merged) in merged.iter().enumerate() {
-            let have = runs - details.missing[metric].min(runs);
+            let have = details.seen.saturating_sub(details.missing[metric]);
             let wanted = self.spreads.iter().filter(|(of, _)| *of == metric);
             let wanted: Vec<Statistic> = wanted.map(|(_, statistic)| *statistic).collect();
             let Some(merged) = merged
@@ -290,32 +328,21 @@ impl Group {
                 table.set(&statistic.key(METRICS[metric]), value);
             }
         }
-        Ok(())
+        details.unread
     }
 
-    /// Reads the files of the group once more and hands out their samples.
-    fn replay(
-        &self,
-        details: &mut Details,
-        each: &mut dyn FnMut(usize, f64),
-    ) -> Result<(), AggregateError> {
-        *details = Details::default();
-        let members: HashSet<_> = self.members.iter().collect();
-        let options = ReadOptions {
-            details: true,
-            strict: false,
-        };
-        let mut paths: Vec<&PathBuf> = self.members.iter().map(|(path, _)| path).collect();
-        paths.dedup();
-        for path in paths {
-            read_runs(std::slice::from_ref(path), &options, &mut |run| {
-                if members.contains(&(run.origin.path.clone(), run.origin.entry)) {
-                    details.add(&run, each);
-                }
-                Ok(())
-            })?;
+    /// Reads the runs of the group once more and hands out their samples.
+    fn replay(&self, files: &mut Rereader, each: &mut dyn FnMut(usize, f64)) -> Details {
+        let mut details = Details::default();
+        let mut members: BTreeMap<&Path, Vec<Option<usize>>> = BTreeMap::new();
+        for (path, entry) in &self.members {
+            members.entry(path).or_default().push(*entry);
         }
-        Ok(())
+        for (path, entries) in members {
+            let read = files.read(path, &entries, &mut |run| details.add(&run, each));
+            details.unread.extend(read.err());
+        }
+        details
     }
 }
 
@@ -325,6 +352,8 @@ struct Details {
     seen: usize,
     /// Runs with a metric and without samples of it.
     missing: [usize; METRICS.len()],
+    /// Files that could not be read again.
+    unread: Vec<Skipped>,
 }
 
 impl Details {

@@ -9,8 +9,6 @@ use std::collections::HashMap;
 
 use bench_metrics::{Distribution, Place};
 
-use crate::AggregateError;
-
 /// Samples of a metric that are kept in memory.
 pub(super) const LIMIT: usize = 16_000_000;
 
@@ -27,8 +25,7 @@ pub(super) struct Merged {
 }
 
 /// Hands out all samples with the number of their metric, each time the same.
-pub(super) type Replay<'a> =
-    dyn FnMut(&mut dyn FnMut(usize, f64)) -> Result<(), AggregateError> + 'a;
+pub(super) type Replay<'a> = dyn FnMut(&mut dyn FnMut(usize, f64)) + 'a;
 
 /// Merges the samples of `metrics` metrics; a metric without samples has nothing.
 pub(super) fn merge(
@@ -36,22 +33,22 @@ pub(super) fn merge(
     percentiles: &[f64],
     limit: usize,
     replay: &mut Replay<'_>,
-) -> Result<Vec<Option<Merged>>, AggregateError> {
+) -> Vec<Option<Merged>> {
     let mut pools: Vec<Pool> = (0..metrics).map(|_| Pool::default()).collect();
-    replay(&mut |metric, sample| pools[metric].add(sample, limit))?;
+    replay(&mut |metric, sample| pools[metric].add(sample, limit));
     for pool in &mut pools {
         pool.begin_search(percentiles, limit);
     }
     while pools.iter().any(|pool| !pool.parts.is_empty()) {
-        replay(&mut |metric, sample| pools[metric].look_at(sample))?;
+        replay(&mut |metric, sample| pools[metric].look_at(sample));
         for pool in &mut pools {
             pool.narrow(limit);
         }
     }
-    Ok(pools
+    pools
         .into_iter()
         .map(|pool| pool.merged(percentiles))
-        .collect())
+        .collect()
 }
 
 /// The samples of one metric.
@@ -271,12 +268,11 @@ mod tests {
 
     fn merged(samples: &[f64], limit: usize) -> (Merged, usize) {
         let mut passes = 0;
-        let merged = merge(1, &PERCENTILES, limit, &mut |each| {
+        let mut merged = merge(1, &PERCENTILES, limit, &mut |each| {
             passes += 1;
             samples.iter().for_each(|sample| each(0, *sample));
-            Ok(())
         });
-        let merged = merged.unwrap().pop().flatten().unwrap();
+        let merged = merged.pop().flatten().unwrap();
         (merged, passes)
     }
 
@@ -343,9 +339,7 @@ mod tests {
     fn without_samples_there_is_nothing() {
         let merged = merge(2, &PERCENTILES, 10, &mut |each| {
             each(1, 5.0);
-            Ok(())
         });
-        let merged = merged.unwrap();
         assert_eq!(merged[0], None);
         assert_eq!(merged[1].as_ref().unwrap().percentiles, [5.0; 5]);
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use bench_aggregate::{ReadOptions, read_all};
+use bench_aggregate::{ReadOptions, Rereader, read_all};
 use bench_metrics::Distribution;
 use bench_metrics::stats::t_interval;
 use csv::StringRecord;
@@ -428,7 +428,7 @@ fn further_keys_take_no_column_of_the_table() {
         ("x_tool", "t"),
         ("input_len", ""),
         ("x_input_len", "i"),
-        ("entry", ""),
+        ("entry", "no such column"),
         ("x_entry", "e"),
         // Whichever of both comes first has the name.
         ("x_path", "p"),
@@ -455,4 +455,128 @@ fn further_keys_take_no_column_of_the_table() {
     assert_eq!(again.cell(1, "total_output_tokens"), whole);
     assert_eq!(again.cell(0, "filename"), "a.json");
     assert_eq!(again.cell(0, "x_tool"), "t");
+}
+
+/// A fixture on one line, changed.
+fn line(name: &str, change: impl Fn(&mut Value)) -> String {
+    let text = fs::read_to_string(fixture(name)).expect("a fixture");
+    let mut value = serde_json::from_str(&text).expect("JSON");
+    change(&mut value);
+    value.to_string()
+}
+
+#[test]
+fn lines_are_grouped_as_files_are() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let source = "vllm-bench-serve-0.32-random.json";
+    let rates = [1.0, 2.0, 1.0, 2.0];
+    let mut lines = Vec::new();
+    for (number, rate) in rates.into_iter().enumerate() {
+        let line = line(source, |value| {
+            value["request_rate"] = rate.into();
+            value["ttfts"][0] = (number as f64 * 3.0).into();
+        });
+        put(dir, source, &format!("files/{number}.json"), |_| {
+            line.clone()
+        });
+        lines.push(line);
+    }
+    fs::write(dir.join("all.jsonl"), lines.join("\n\n")).expect("written");
+    run(dir, &["files", "--group", "--output", "files.csv"]);
+    run(dir, &["all.jsonl", "--group", "--output", "lines.csv"]);
+    let (files, lines) = (
+        Csv::read(&dir.join("files.csv")),
+        Csv::read(&dir.join("lines.csv")),
+    );
+    assert_eq!(lines.rows.len(), 2);
+    assert_eq!(lines.cell(1, "filename"), "all.jsonl:3;all.jsonl:7");
+    for row in 0..2 {
+        assert_ne!(lines.cell(row, "p99_ttft_ms"), "");
+        for column in files.header.iter().filter(|name| *name != "filename") {
+            assert_eq!(files.cell(row, column), lines.cell(row, column), "{column}");
+        }
+    }
+}
+
+#[test]
+fn only_the_lines_that_are_asked_for_are_read_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("all.jsonl");
+    let source = "vllm-bench-serve-0.32-random.json";
+    let good = line(source, |_| {});
+    let lines = ["{\"a\": 1}", &good, "", "no JSON at all", &good];
+    fs::write(&path, lines.join("\n")).expect("written");
+    let mut files = Rereader::default();
+    for entries in [&[Some(5), Some(2)][..], &[Some(2)]] {
+        let mut found = Vec::new();
+        let read = files.read(&path, entries, &mut |run| {
+            found.push((run.origin.entry, run.requests.len()));
+        });
+        assert_eq!(read, Ok(()));
+        let mut expected: Vec<_> = entries.iter().map(|entry| (*entry, 20)).collect();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
+    let read = files.read(&path, &[Some(4), Some(9)], &mut |_| {});
+    let reason = read.expect_err("no run").reason;
+    assert!(reason.contains("line 4 is no whole object"), "{reason}");
+    let read = files.read(&path, &[Some(9)], &mut |_| {});
+    assert!(read.expect_err("no run").reason.contains("no run 9"));
+}
+
+#[test]
+fn what_cannot_be_read_again_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let source = "vllm-bench-serve-0.32-random.json";
+    put(dir, source, "in/a.json", same);
+    put(dir, source, "in/b.json", |text| {
+        text.replace("[0.04160160900005394", "[\"soon\"")
+    });
+    let done = run(dir, &["in", "--group", "--output", "t.csv"]);
+    assert!(
+        done.err.contains("b.json: is not as its tool writes it"),
+        "{}",
+        done.err
+    );
+    let table = Csv::read(&dir.join("t.csv"));
+    let note = table.cell(0, "note");
+    assert!(
+        note.contains("b.json is not as its tool writes it"),
+        "{note}"
+    );
+    assert!(note.contains("ttft: 1 of 2 runs have samples"), "{note}");
+    assert_eq!(table.cell(0, "p99_ttft_ms"), "");
+    let done = bench_aggregate(dir, &["in", "--group", "--strict", "--output", "s.csv"]);
+    assert_eq!(done.code, Some(1));
+    assert!(done.err.contains("b.json is not as its"), "{}", done.err);
+    assert!(!dir.join("s.csv").exists());
+}
+
+#[test]
+fn verdicts_stay_with_groups_and_partial_runs_are_apart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let header = "model_id,request_throughput,filename,simulated,partial,client_limited\n";
+    let rows = "m,1.0,a,true,false,\nm,2.0,b,false,false,\nm,3.0,c,true,true,true\n";
+    fs::write(dir.join("runs.csv"), format!("{header}{rows}")).expect("written");
+    run(dir, &["runs.csv", "--group", "--output", "t.csv"]);
+    let table = Csv::read(&dir.join("t.csv"));
+    assert_eq!(table.rows.len(), 2);
+    for (row, column, expected) in [
+        (0, "runs", "2"),
+        (0, "simulated", "true"),
+        (0, "partial", "false"),
+        (0, "client_limited", ""),
+        (1, "runs", "1"),
+        (1, "simulated", "true"),
+        (1, "partial", "true"),
+        (1, "client_limited", "true"),
+    ] {
+        assert_eq!(table.cell(row, column), expected, "{column} of {row}");
+    }
+    let note = table.cell(0, "note");
+    assert!(note.contains("simulated: 1 of 2 runs"), "{note}");
+    assert!(!table.cell(1, "note").contains("simulated"));
 }
