@@ -65,7 +65,10 @@ pub fn distribution(runs: &[&RunResult]) -> Result<Figure, NoChart> {
 fn burst_sizes(run: &RunResult) -> Vec<f64> {
     let answered = run.requests.iter().filter(|request| request.success);
     answered
-        .flat_map(|request| request.chunk_tokens.iter().copied().map(f64::from))
+        .flat_map(|request| request.chunk_tokens.iter().copied())
+        // Chunks without a token, such as one with the role alone, are no bursts.
+        .filter(|tokens| *tokens > 0)
+        .map(f64::from)
         .collect()
 }
 
