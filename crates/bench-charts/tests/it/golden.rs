@@ -1,4 +1,5 @@
-//! Pictures that were looked at once and found good, and how far others are from them.
+//! Pictures that were looked at once and found good, with their marks in words, and how far
+//! others are from them.
 
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ const BLOCK: usize = 4;
 const MEAN: f64 = 0.25;
 const WORST: f64 = 10.0;
 
-/// Set to rewrite the pictures.
+/// Set to rewrite the pictures and words.
 const REWRITE: &str = "REWRITE_GOLDEN_CHARTS";
 
 /// The grey of each block of a picture.
@@ -65,29 +66,66 @@ pub(crate) fn difference(one: &[u8], other: &[u8]) -> Option<String> {
     (mean > MEAN || worst > WORST).then(|| format!("mean {mean:.3}, worst {worst:.1}"))
 }
 
-/// The picture of this name.
-pub(crate) fn golden(name: &str) -> PathBuf {
+/// The file of this name.
+fn golden(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    folder.join(format!("{name}.png"))
+    folder.join(name)
+}
+
+/// The golden file of this name. `None` if it is rewritten with what is there now.
+fn known(name: &str, now: &[u8]) -> Option<Vec<u8>> {
+    let path = golden(name);
+    if std::env::var_os(REWRITE).is_some() {
+        std::fs::write(&path, now).unwrap();
+        return None;
+    }
+    let read = std::fs::read(&path);
+    Some(read.unwrap_or_else(|e| panic!("{}: {e}; {REWRITE}=1 writes it", path.display())))
+}
+
+/// Keeps what is there now beside the build, and tells where.
+fn unlike(name: &str, now: &[u8], difference: &str) -> ! {
+    let seen = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&seen, now).unwrap();
+    panic!(
+        "{name} is different ({difference}): compare {} with {}; if the new one is right, \
+         {REWRITE}=1 takes it over",
+        seen.display(),
+        golden(name).display()
+    )
 }
 
 /// Compares a picture with the one of its name, or puts it there.
 pub(crate) fn check(name: &str, picture: &[u8]) {
-    let path = golden(name);
-    if std::env::var_os(REWRITE).is_some() {
-        std::fs::write(&path, picture).unwrap();
-        return;
+    let name = format!("{name}.png");
+    let known = known(&name, picture);
+    if let Some(difference) = known.and_then(|known| difference(&known, picture)) {
+        unlike(&name, picture, &difference);
     }
-    let known = std::fs::read(&path)
-        .unwrap_or_else(|e| panic!("{}: {e}; {REWRITE}=1 writes it", path.display()));
-    if let Some(difference) = difference(&known, picture) {
-        let seen = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
-        std::fs::write(&seen, picture).unwrap();
-        panic!(
-            "{name} looks different ({difference}): compare {} with {}; if the new one is right, \
-             {REWRITE}=1 takes it over",
-            seen.display(),
-            path.display()
+}
+
+/// Compares a text with the one of its name, or puts it there.
+pub(crate) fn check_words(name: &str, words: &str) {
+    let name = format!("{name}.txt");
+    let Some(known) = known(&name, words.as_bytes()) else {
+        return;
+    };
+    let known = String::from_utf8(known).unwrap();
+    // Git may have written other line ends.
+    let mut pairs = known.lines().zip(words.lines());
+    if let Some((before, now)) = pairs.find(|(before, now)| before != now) {
+        unlike(
+            &name,
+            words.as_bytes(),
+            &format!("{before:?} became {now:?}"),
+        );
+    }
+    let (before, now) = (known.lines().count(), words.lines().count());
+    if before != now {
+        unlike(
+            &name,
+            words.as_bytes(),
+            &format!("{before} lines became {now}"),
         );
     }
 }

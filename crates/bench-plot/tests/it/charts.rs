@@ -1,5 +1,6 @@
 use std::fs;
 
+use bench_aggregate::{AggregateOptions, aggregate};
 use tempfile::tempdir;
 
 use crate::make::{fixture, result, sweep, without_details};
@@ -184,4 +185,54 @@ fn results_without_details_have_the_charts_that_need_none() {
             .contains("not drawn: timeline: bare.json has no per-request details")
     );
     assert!(done.err.contains("--save-detailed"), "{}", done.err);
+}
+
+/// The parts of an SVG that show layers of a kind.
+fn layers<'s>(svg: &'s str, kind: &str) -> Vec<&'s str> {
+    let start = format!("<g class=\"layer {kind}\">");
+    let parts = svg.split(start.as_str()).skip(1);
+    parts
+        .map(|part| part.split("</g>").next().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_table_of_runs_is_drawn_as_the_runs_themselves() {
+    let dir = tempdir().unwrap();
+    sweep(dir.path());
+    let options = AggregateOptions {
+        output_dir: dir.path().to_owned(),
+        output: Some("runs.csv".into()),
+        ..AggregateOptions::new([dir.path().join("results")])
+    };
+    let table = aggregate(&options, 0.0).unwrap();
+    assert_eq!(table.rows, 4);
+    let inputs: [(&[&str], &str); 2] = [(&["--csv", "runs.csv"], "table"), (&["results"], "runs")];
+    for (input, out) in inputs {
+        let flags = ["--throughput", "--format", "svg", "--output", out];
+        let done = bench_plot(dir.path(), &[input, &flags[..]].concat());
+        assert_eq!(done.code, Some(0), "{}", done.err);
+        assert_eq!(files(&dir.path().join(out)), ["throughput.svg"]);
+    }
+    let svg = |out: &str| fs::read_to_string(dir.path().join(out).join("throughput.svg")).unwrap();
+    let (table, runs) = (svg("table"), svg("runs"));
+    for kind in ["line", "points"] {
+        let drawn = layers(&table, kind);
+        // Output tokens, all tokens and requests; goodput was not asked for.
+        assert_eq!(drawn.len(), 3, "{kind}");
+        assert_eq!(drawn, layers(&runs, kind));
+    }
+    assert_eq!(layers(&table, "points")[0].matches("<circle ").count(), 4);
+    assert!(table.contains("aggregate CSV"));
+}
+
+#[test]
+fn compare_names_the_side_that_is_missing() {
+    let dir = tempdir().unwrap();
+    sweep(dir.path());
+    let one = "results/bench_io64x10_mc4_np40.json";
+    let done = bench_plot(dir.path(), &["compare", one, "missing.json"]);
+    assert_eq!(done.code, Some(2));
+    assert!(done.err.contains("missing.json"), "{}", done.err);
+    assert!(!dir.path().join("plots").exists());
 }
