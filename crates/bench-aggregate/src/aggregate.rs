@@ -14,6 +14,7 @@ use crate::output::Output;
 use crate::table::Table;
 use crate::{AggregateError, ReadOptions, Skipped, read_runs};
 use group::Groups;
+pub(crate) use group::repetition_key;
 
 /// What is put into a table, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]

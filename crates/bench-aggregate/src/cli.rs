@@ -58,8 +58,10 @@ pub enum Command {
     /// Put runs between the speed that one user sees and the throughput of the whole
     ///
     /// The speed of a user is 1000 / median TPOT in ms; without a TPOT it is output throughput /
-    /// concurrency. Runs on the frontier are marked: no other beats them in one without losing
-    /// in the other.
+    /// concurrency. Repeats, as --group finds them, are one point: their mean. Points on
+    /// the frontier are marked: no other of the same workload beats them in one without losing in
+    /// the other. A workload is a model, a tool, a dataset and lengths; backends, servers and
+    /// labels compete.
     Pareto(ParetoOptions),
 }
 

@@ -17,7 +17,7 @@ pub use error::AggregateError;
 pub use output::Answer;
 pub use pareto::{
     NoPoint, Pareto, ParetoFormat, ParetoOptions, ParetoPoint, ParetoRules, ParetoTold,
-    SpeedSource, pareto, tell_pareto,
+    SpeedSource, Workload, pareto, tell_pareto,
 };
 pub use read::{Found, ReadOptions, Rereader, Skipped, read_all, read_runs};
 pub use rebuild::{RebuildOptions, Rebuilt, rebuild};

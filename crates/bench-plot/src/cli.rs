@@ -63,6 +63,10 @@ pub enum Command {
     /// The knee is where more load begins to bring little more throughput (Kneedle).
     Sweep(SweepOptions),
     /// Throughput of the whole against what one user sees of it, with the frontier
+    ///
+    /// Repeats are one point, their mean. Each workload (model, tool, dataset and lengths) has a
+    /// frontier of its own. It goes in steps: between two points nothing was measured, and a user
+    /// who needs more speed than the one has to take the throughput of the other.
     Pareto(ParetoOptions),
     /// One side against another: what changed, and how sure that is
     ///

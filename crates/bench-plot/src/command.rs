@@ -45,7 +45,7 @@ pub struct ParetoOptions {
     pub gpus: Option<NonZeroU32>,
     /// Objectives in milliseconds for the 99th percentile, such as `ttft:500 tpot:50`
     ///
-    /// Runs that miss one are grey. An objective for TPOT is a line as well: a slower user does
+    /// Points that miss one are grey. An objective for TPOT is a line as well: a slower user does
     /// not get the tokens in time.
     #[arg(long, value_name = "METRIC:MS", num_args = 1..)]
     pub slo: Vec<String>,
@@ -99,7 +99,8 @@ impl ParetoOptions {
 pub(crate) fn pareto_figure(runs: &[RunResult], rules: &ParetoRules) -> Result<Figure, NoChart> {
     let found = pareto(runs, rules);
     let tradeoffs = found.points.iter().map(|point| Tradeoff {
-        run: point.run,
+        runs: point.runs.clone(),
+        workload: point.workload,
         user_speed: point.user_speed,
         throughput: point.throughput,
         frontier: point.frontier,
@@ -118,9 +119,12 @@ pub(crate) fn pareto_figure(runs: &[RunResult], rules: &ParetoRules) -> Result<F
                 footer.push(format!("Speed of one user: {source}"))
             }
             count => footer.push(format!(
-                "Speed of one user in {count} of the runs: {source}"
+                "Speed of one user in {count} of the points: {source}"
             )),
         }
+    }
+    if tradeoffs.iter().any(|one| one.runs.len() > 1) {
+        footer.push("Repeats are one point, their mean".to_owned());
     }
     footer.extend(missing(&found));
     let slo = (!rules.slo.is_empty())
@@ -128,6 +132,7 @@ pub(crate) fn pareto_figure(runs: &[RunResult], rules: &ParetoRules) -> Result<F
     let notes = TradeoffNotes {
         per_gpu: rules.gpus.is_some(),
         slo_speed: found.slo_speed,
+        workloads: found.workload_names(),
         slo,
         footer,
     };

@@ -84,7 +84,7 @@ struct Group {
 impl Groups {
     pub(super) fn add(&mut self, mut run: RunResult) {
         let next = self.groups.len();
-        let place = *self.places.entry(key(&run)).or_insert(next);
+        let place = *self.places.entry(repetition_key(&run)).or_insert(next);
         // All that is needed of it stands in the key.
         run.bench = None;
         if place == next {
@@ -110,7 +110,7 @@ impl Groups {
 }
 
 /// What repetitions have in common.
-fn key(run: &RunResult) -> Vec<String> {
+pub(crate) fn repetition_key(run: &RunResult) -> Vec<String> {
     let number = |number: Option<f64>| number.map_or_else(String::new, |n| n.to_string());
     let count = |count: Option<u64>| count.map_or_else(String::new, |n| n.to_string());
     let text = |text: &Option<String>| text.clone().unwrap_or_default();

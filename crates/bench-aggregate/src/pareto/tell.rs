@@ -1,7 +1,8 @@
 //! The frontier as a command: runs from files, and a table of them.
 
+use std::ffi::OsStr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bench_metrics::Slo;
 use bench_report::{RunResult, Statistic};
@@ -55,9 +56,9 @@ pub enum ParetoFormat {
     /// A table for the terminal
     #[default]
     Console,
-    /// A line for each run
+    /// A line for each point: a run, or the mean of its repeats
     Csv,
-    /// An object for each run
+    /// An object for each point: a run, or the mean of its repeats
     Json,
 }
 
@@ -115,11 +116,13 @@ fn statistic(word: &str) -> Result<Statistic, String> {
     known.ok_or_else(|| "write mean, median, or a percentile such as p90 or p99".to_owned())
 }
 
-/// A point with what its run says about itself.
+/// A point with what its runs say about themselves.
 #[derive(Serialize)]
 struct Row<'a> {
     model_id: Option<&'a str>,
     backend: Option<&'a str>,
+    tool: String,
+    dataset: Option<&'a str>,
     input_len: Option<u64>,
     output_len: Option<u64>,
     max_concurrency: Option<u64>,
@@ -129,15 +132,19 @@ struct Row<'a> {
     output_tokens_per_s: f64,
     frontier: bool,
     meets_slo: Option<bool>,
+    runs: usize,
     filename: String,
 }
 
-fn rows<'a>(pareto: &Pareto, runs: &'a [RunResult]) -> Vec<Row<'a>> {
-    let row = |point: &ParetoPoint| {
-        let run = &runs[point.run];
-        Row {
-            model_id: run.model_id.as_deref(),
+fn rows<'a>(pareto: &'a Pareto, runs: &'a [RunResult]) -> Vec<Row<'a>> {
+    let row = |point: &'a ParetoPoint| {
+        let run = first(point, runs)?;
+        let workload = &pareto.workloads[point.workload];
+        Some(Row {
+            model_id: workload.model_id.as_deref(),
             backend: run.backend.as_deref(),
+            tool: workload.tool.to_string(),
+            dataset: workload.dataset.as_deref(),
             input_len: run.input_len,
             output_len: run.output_len,
             max_concurrency: run.max_concurrency,
@@ -148,10 +155,29 @@ fn rows<'a>(pareto: &Pareto, runs: &'a [RunResult]) -> Vec<Row<'a>> {
             output_tokens_per_s: point.throughput,
             frontier: point.frontier,
             meets_slo: point.meets_slo,
-            filename: run.origin.path.display().to_string(),
-        }
+            runs: point.runs.len(),
+            filename: files(point, runs, |path| path.as_os_str()),
+        })
     };
-    pareto.points.iter().map(row).collect()
+    pareto.points.iter().filter_map(row).collect()
+}
+
+/// Repeats differ in nothing that is told of them.
+fn first<'a>(point: &ParetoPoint, runs: &'a [RunResult]) -> Option<&'a RunResult> {
+    point.runs.first().map(|&run| &runs[run])
+}
+
+/// Where the runs of a point were read, as tables of `bench-aggregate --group` tell it.
+fn files(point: &ParetoPoint, runs: &[RunResult], part: fn(&Path) -> &OsStr) -> String {
+    let names = point.runs.iter().map(|&run| {
+        let origin = &runs[run].origin;
+        let name = part(&origin.path).to_string_lossy();
+        match origin.entry {
+            Some(entry) => format!("{name}:{entry}"),
+            None => name.into_owned(),
+        }
+    });
+    names.collect::<Vec<_>>().join(";")
 }
 
 fn csv(rows: &[Row<'_>]) -> Result<String, AggregateError> {
@@ -178,43 +204,70 @@ fn console(pareto: &Pareto, runs: &[RunResult], options: &ParetoOptions) -> Stri
     } else {
         "tok/s"
     };
-    let head = ["", "tok/s/user", per, "SLO", "load", "model", "file"].map(str::to_owned);
+    let head = [
+        "",
+        "tok/s/user",
+        per,
+        "SLO",
+        "runs",
+        "load",
+        "model",
+        "file",
+    ];
     let mut order: Vec<&ParetoPoint> = pareto.points.iter().collect();
-    order.sort_by(|a, b| b.user_speed.total_cmp(&a.user_speed));
-    let mut table = vec![head];
+    order.sort_by(|a, b| {
+        let by_speed = b.user_speed.total_cmp(&a.user_speed);
+        a.workload.cmp(&b.workload).then(by_speed)
+    });
+    let mut table = vec![(None, head.map(str::to_owned))];
     for point in order {
-        let run = &runs[point.run];
+        let Some(run) = first(point, runs) else {
+            continue;
+        };
         let mark = if point.frontier { "*" } else { "" };
         let slo = match point.meets_slo {
             Some(true) => "kept",
             Some(false) => "missed",
             None => "-",
         };
-        let file = run.origin.path.file_name().unwrap_or_default();
-        table.push([
+        let cells = [
             mark.to_owned(),
             format!("{:.2}", point.user_speed),
             format!("{:.2}", point.throughput),
             slo.to_owned(),
+            point.runs.len().to_string(),
             Load::of_run(run).to_string(),
             run.model_id.clone().unwrap_or_default(),
-            file.to_string_lossy().into_owned(),
-        ]);
+            files(point, runs, |path| path.file_name().unwrap_or_default()),
+        ];
+        table.push((Some(point.workload), cells));
     }
+    aligned(&table, &pareto.workload_names()) + &legend(pareto, options)
+}
+
+/// Columns, with the name of a workload above its points if it has one.
+fn aligned(table: &[(Option<usize>, [String; 8])], names: &[String]) -> String {
+    let widths: [usize; 8] = std::array::from_fn(|column| {
+        let widths = table.iter().map(|(_, row)| row[column].chars().count());
+        widths.max().unwrap_or(0)
+    });
     let mut page = String::new();
-    for row in &table {
-        let cells = row.iter().enumerate().map(|(column, cell)| {
-            let widths = table.iter().map(|row| row[column].chars().count());
-            let width = widths.max().unwrap_or(0);
-            match column {
-                1 | 2 => format!("{cell:>width$}"),
-                _ => format!("{cell:<width$}"),
-            }
+    let mut last = None;
+    for (workload, row) in table {
+        let name = workload.filter(|_| last != *workload).map(|at| &names[at]);
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            page += &format!("{name}:\n");
+        }
+        last = *workload;
+        let cells = row.iter().zip(widths).enumerate();
+        let cells = cells.map(|(column, (cell, width))| match column {
+            1 | 2 | 4 => format!("{cell:>width$}"),
+            _ => format!("{cell:<width$}"),
         });
         page += cells.collect::<Vec<_>>().join("  ").trim_end();
         page.push('\n');
     }
-    page + &legend(pareto, options)
+    page
 }
 
 fn legend(pareto: &Pareto, options: &ParetoOptions) -> String {
@@ -225,10 +278,17 @@ fn legend(pareto: &Pareto, options: &ParetoOptions) -> String {
             sources.push(source);
         }
     }
+    let of = match pareto.workloads.len() {
+        1 => "",
+        _ => " of its workload (model, tool, dataset, lengths)",
+    };
     let mut text = format!(
-        "*: on the frontier. tok/s/user: {}.\n",
+        "*: on the frontier{of}. tok/s/user: {}.\n",
         sources.join(", or ")
     );
+    if pareto.points.iter().any(|point| point.runs.len() > 1) {
+        text += "A point of several runs is the mean over these repeats.\n";
+    }
     if !options.slo.is_empty() {
         let slo = options.slo.join(" ");
         text += &format!("SLO: {} within {slo}.", options.slo_statistic);

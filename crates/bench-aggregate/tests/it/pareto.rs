@@ -27,7 +27,15 @@ fn points_of_files_are_told_in_every_form() {
         );
         done.out
     };
+    // Again, as a repeat.
+    let again = fixture("vllm-bench-rust.json");
+    fs::copy(again, dir.path().join("vllm-bench-rust-2.json")).expect("copied");
     let table = with(&["--slo", "ttft:100", "tpot:50"]);
+    assert!(
+        table.contains("*: on the frontier of its workload (model, tool, dataset, lengths)."),
+        "{table}"
+    );
+    assert!(table.contains("mean over these repeats"), "{table}");
     assert!(
         table.contains("SLO: p99 within ttft:100 tpot:50."),
         "{table}"
@@ -40,8 +48,13 @@ fn points_of_files_are_told_in_every_form() {
 
     let rows: Vec<Value> =
         serde_json::from_str(&with(&["--format", "json", "--gpus", "2"])).expect("JSON");
-    assert_eq!(rows.len(), 2);
+    assert_eq!(rows.len(), 2, "repeats are one");
     let rust = &rows[0];
+    assert_eq!(rust["runs"], 2);
+    assert_eq!(
+        rust["filename"],
+        "./vllm-bench-rust-2.json;./vllm-bench-rust.json"
+    );
     assert_eq!(rust["user_tokens_per_s"], 1000.0 / 5.000834063492063);
     assert_eq!(rust["output_tokens_per_s"], 3047.78533787115 / 2.0);
     assert_eq!(rust["frontier"], true);

@@ -1,20 +1,26 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use bench_report::RunResult;
 
+use super::dimension::tags;
 use super::series::arrange;
 use crate::{Axis, Caption, Datum, Figure, Ink, Layer, Marks, NoChart, Panel, Point};
 
 const ID: &str = "pareto";
 
-/// A run between the speed of one user and the throughput of the whole.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A run, or the mean of its repeats, between the speed of one user and the throughput of the
+/// whole.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tradeoff {
-    /// Which of the runs it is.
-    pub run: usize,
+    /// Which of the runs it stands for: several are repeats, which differ in nothing.
+    pub runs: Vec<usize>,
+    /// Which of the workloads they had; each has a frontier of its own.
+    pub workload: usize,
     /// Output tokens per second that one user sees.
     pub user_speed: f64,
     /// Output tokens per second of the whole, or of each GPU.
     pub throughput: f64,
-    /// Whether no other run is better in one without being worse in the other.
+    /// Whether no other one of the workload is better in one without being worse in the other.
     pub frontier: bool,
     /// Whether it keeps the objectives, if there are any and it tells.
     pub meets_slo: Option<bool>,
@@ -27,14 +33,16 @@ pub struct TradeoffNotes {
     pub per_gpu: bool,
     /// Slowest speed of a user that keeps the objective for TPOT, in output tokens per second.
     pub slo_speed: Option<f64>,
+    /// What tells the workloads apart, in their order; empty if there is only one.
+    pub workloads: Vec<String>,
     /// What the objectives are, in words.
     pub slo: Option<String>,
     /// What else the reader must know: how the speed is computed, which runs are missing.
     pub footer: Vec<String>,
 }
 
-/// Throughput of the whole against what one user sees of it, with the frontier: the runs that
-/// no other one beats in both.
+/// Throughput of the whole against what one user sees of it, with the frontier of each workload:
+/// the runs that no other one beats in both.
 pub fn pareto(
     runs: &[RunResult],
     tradeoffs: &[Tradeoff],
@@ -52,13 +60,10 @@ pub fn pareto(
         });
     }
     let groups = groups(runs);
-    let mut layers = vec![frontier(runs, tradeoffs)];
-    for group in &groups {
-        layers.extend(group.layers(runs, tradeoffs));
-    }
-    let missed = missed(runs, &groups, tradeoffs);
-    layers.extend(missed);
-    layers.push(words(&groups, tradeoffs));
+    let mut layers = frontiers(runs, &groups, tradeoffs, &notes.workloads);
+    layers.extend(groups.iter().filter_map(|one| one.kept(runs, tradeoffs)));
+    layers.extend(groups.iter().filter_map(|one| one.missed(runs, tradeoffs)));
+    layers.extend(groups.iter().filter_map(|one| one.words(runs, tradeoffs)));
     layers.extend(notes.slo_speed.map(slo_line));
     let name = if notes.per_gpu {
         "Output throughput per GPU"
@@ -83,9 +88,8 @@ pub fn pareto(
 struct Group {
     name: Option<String>,
     ink: Ink,
-    tags: Vec<(String, String)>,
     /// Which runs, with their loads in words.
-    members: Vec<(usize, String)>,
+    members: BTreeMap<usize, String>,
 }
 
 /// The series of the runs. Runs that do not tell their load have a group of their own.
@@ -94,22 +98,21 @@ fn groups(runs: &[RunResult]) -> Vec<Group> {
     let mut grouped = vec![false; runs.len()];
     let arranged = arrange(ID, runs);
     for series in arranged.iter().flat_map(|arranged| &arranged.series) {
-        let mut members = Vec::new();
+        let mut members = BTreeMap::new();
         for place in &series.places {
             for run in &place.runs {
                 let index = runs.iter().position(|known| std::ptr::eq(known, *run));
                 members.extend(index.map(|index| (index, place.words.clone())));
             }
         }
-        members.iter().for_each(|(index, _)| grouped[*index] = true);
+        members.keys().for_each(|index| grouped[*index] = true);
         groups.push(Group {
             name: series.name.clone(),
             ink: series.ink,
-            tags: series.tags.clone(),
             members,
         });
     }
-    let rest: Vec<(usize, String)> = (0..runs.len())
+    let rest: BTreeMap<usize, String> = (0..runs.len())
         .filter(|index| !grouped[*index])
         .map(|index| (index, String::new()))
         .collect();
@@ -117,7 +120,6 @@ fn groups(runs: &[RunResult]) -> Vec<Group> {
         groups.push(Group {
             name: (!groups.is_empty()).then(|| "load not told".to_owned()),
             ink: Ink::Series(groups.len()),
-            tags: super::dimension::tags(rest.iter().map(|(index, _)| &runs[*index])),
             members: rest,
         });
     }
@@ -125,35 +127,82 @@ fn groups(runs: &[RunResult]) -> Vec<Group> {
 }
 
 impl Group {
+    /// Those of the group, with their loads in words. Repeats are of the same group.
     fn tradeoffs<'t>(
         &'t self,
         all: &'t [Tradeoff],
     ) -> impl Iterator<Item = (&'t Tradeoff, &'t str)> {
-        self.members.iter().filter_map(|(index, words)| {
-            let found = all.iter().find(|one| one.run == *index)?;
-            Some((found, words.as_str()))
+        all.iter().filter_map(|one| {
+            let words = self.members.get(one.runs.first()?)?;
+            Some((one, words.as_str()))
         })
     }
 
     /// The points that keep the objectives, or of which nobody asked.
-    fn layers(&self, runs: &[RunResult], all: &[Tradeoff]) -> Option<Layer> {
+    fn kept(&self, runs: &[RunResult], all: &[Tradeoff]) -> Option<Layer> {
         let kept = self
             .tradeoffs(all)
             .filter(|(one, _)| one.meets_slo != Some(false));
-        let points: Vec<Point> = kept.map(|(one, words)| point(one, words, runs)).collect();
-        (!points.is_empty()).then(|| Layer {
-            name: self.name.clone().or_else(|| Some("runs".to_owned())),
-            ink: self.ink,
-            tags: self.tags.clone(),
-            marks: Marks::Points(points),
+        let name = self.name.clone().unwrap_or_else(|| "runs".to_owned());
+        points(name, self.ink, &kept.collect::<Vec<_>>(), runs)
+    }
+
+    /// The points that miss the objectives.
+    fn missed(&self, runs: &[RunResult], all: &[Tradeoff]) -> Option<Layer> {
+        let missed = self
+            .tradeoffs(all)
+            .filter(|(one, _)| one.meets_slo == Some(false));
+        let name = match &self.name {
+            Some(name) => format!("{name}: misses the objectives"),
+            None => "misses the objectives".to_owned(),
+        };
+        points(name, Ink::Muted, &missed.collect::<Vec<_>>(), runs)
+    }
+
+    /// The loads beside the points of a frontier, with the number of repeats.
+    fn words(&self, runs: &[RunResult], all: &[Tradeoff]) -> Option<Layer> {
+        let on_frontier = self
+            .tradeoffs(all)
+            .filter(|(one, words)| one.frontier && !words.is_empty());
+        let on_frontier: Vec<(&Tradeoff, &str)> = on_frontier.collect();
+        let words = on_frontier.iter().map(|(one, words)| Point {
+            x: one.user_speed,
+            y: one.throughput,
+            label: Some(match one.runs.len() {
+                1 => (*words).to_owned(),
+                repeats => format!("{words} ({repeats} runs)"),
+            }),
+        });
+        (!on_frontier.is_empty()).then(|| Layer {
+            name: None,
+            ink: Ink::Muted,
+            tags: tags_of(on_frontier.iter().map(|(one, _)| *one), runs),
+            marks: Marks::Words(words.collect()),
         })
     }
 }
 
+fn points(
+    name: String,
+    ink: Ink,
+    shown: &[(&Tradeoff, &str)],
+    runs: &[RunResult],
+) -> Option<Layer> {
+    let points = shown.iter().map(|(one, words)| point(one, words, runs));
+    (!shown.is_empty()).then(|| Layer {
+        name: Some(name),
+        ink,
+        tags: tags_of(shown.iter().map(|(one, _)| *one), runs),
+        marks: Marks::Points(points.collect()),
+    })
+}
+
 fn point(one: &Tradeoff, words: &str, runs: &[RunResult]) -> Point {
-    let origin = runs.get(one.run).map(|run| run.origin.to_string());
-    let label = [Some(words.to_owned()), origin];
-    let label: Vec<String> = label
+    let source = match &one.runs[..] {
+        [run] => runs.get(*run).map(|run| run.origin.to_string()),
+        repeats => Some(format!("mean of {} runs", repeats.len())),
+    };
+    let label: Vec<String> = [Some(words.to_owned()), source]
         .into_iter()
         .flatten()
         .filter(|part| !part.is_empty())
@@ -165,38 +214,53 @@ fn point(one: &Tradeoff, words: &str, runs: &[RunResult]) -> Point {
     }
 }
 
-/// The points that miss the objectives.
-fn missed(runs: &[RunResult], groups: &[Group], all: &[Tradeoff]) -> Option<Layer> {
-    let missed: Vec<Point> = groups
-        .iter()
-        .flat_map(|group| group.tradeoffs(all))
-        .filter(|(one, _)| one.meets_slo == Some(false))
-        .map(|(one, words)| point(one, words, runs))
-        .collect();
-    let name = "misses the objectives".to_owned();
-    (!missed.is_empty()).then(|| Layer::new(name, Ink::Muted, Marks::Points(missed)))
+/// What readers filter these points by.
+fn tags_of<'t>(
+    points: impl Iterator<Item = &'t Tradeoff>,
+    runs: &[RunResult],
+) -> Vec<(String, String)> {
+    let of = points.flat_map(|one| &one.runs);
+    let of: Vec<&RunResult> = of.filter_map(|&run| runs.get(run)).collect();
+    tags(of.iter().copied())
 }
 
-/// From the slowest to the fastest user.
-fn frontier(runs: &[RunResult], all: &[Tradeoff]) -> Layer {
-    let best = all.iter().filter(|one| one.frontier);
-    let mut points: Vec<Point> = best.map(|one| point(one, "", runs)).collect();
-    points.sort_by(|one, two| one.x.total_cmp(&two.x));
-    Layer::new("frontier".to_owned(), Ink::Muted, Marks::Line(points))
+/// The frontier of each workload in which it leads from one point to others.
+fn frontiers(
+    runs: &[RunResult],
+    groups: &[Group],
+    all: &[Tradeoff],
+    names: &[String],
+) -> Vec<Layer> {
+    let workloads: BTreeSet<usize> = all.iter().map(|one| one.workload).collect();
+    let of_workload = |workload: usize| {
+        let on_frontier = all
+            .iter()
+            .filter(move |one| one.frontier && one.workload == workload);
+        let mut best: Vec<&Tradeoff> = on_frontier.collect();
+        best.sort_by(|one, two| two.user_speed.total_cmp(&one.user_speed));
+        let name = match names.get(workload).filter(|name| !name.is_empty()) {
+            Some(name) => format!("frontier: {name}"),
+            None => "frontier".to_owned(),
+        };
+        (best.len() > 1).then(|| Layer {
+            name: Some(name),
+            ink: ink_of(&best, groups),
+            tags: tags_of(best.iter().copied(), runs),
+            marks: Marks::Steps(best.iter().map(|one| point(one, "", runs)).collect()),
+        })
+    };
+    workloads.into_iter().filter_map(of_workload).collect()
 }
 
-/// The loads beside the points of the frontier.
-fn words(groups: &[Group], all: &[Tradeoff]) -> Layer {
-    let on_frontier = groups
-        .iter()
-        .flat_map(|group| group.tradeoffs(all))
-        .filter(|(one, words)| one.frontier && !words.is_empty());
-    let words = on_frontier.map(|(one, words)| Point {
-        x: one.user_speed,
-        y: one.throughput,
-        label: Some(words.to_owned()),
-    });
-    Layer::new(None, Ink::Muted, Marks::Words(words.collect()))
+/// The colour of the series that all of them are of, where there are several series.
+fn ink_of(best: &[&Tradeoff], groups: &[Group]) -> Ink {
+    let has_all = |group: &&Group| {
+        let mut runs = best.iter().filter_map(|one| one.runs.first());
+        runs.all(|run| group.members.contains_key(run))
+    };
+    let several = groups.len() > 1;
+    let alone = groups.iter().find(has_all).filter(|_| several);
+    alone.map_or(Ink::Muted, |group| group.ink)
 }
 
 fn slo_line(speed: f64) -> Layer {
@@ -221,7 +285,8 @@ mod tests {
 
     fn tradeoff(run: usize, user_speed: f64, throughput: f64) -> Tradeoff {
         Tradeoff {
-            run,
+            runs: vec![run],
+            workload: 0,
             user_speed,
             throughput,
             frontier: true,
@@ -230,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_frontier_leads_from_slow_to_fast_users() {
+    fn the_frontier_goes_in_steps_from_fast_to_slow_users() {
         let runs = [run(1), run(16), run(4)];
         let beaten = Tradeoff {
             frontier: false,
@@ -247,12 +312,14 @@ mod tests {
             panic!("{layers:?}");
         };
         let places = |layer: &Layer| match &layer.marks {
-            Marks::Line(points) | Marks::Points(points) | Marks::Words(points) => {
+            Marks::Steps(points) | Marks::Points(points) | Marks::Words(points) => {
                 points.iter().map(|one| (one.x, one.y)).collect()
             }
             _ => Vec::new(),
         };
-        assert_eq!(places(frontier), [(50.0, 800.0), (90.0, 90.0)]);
+        // A step holds until the next point: at 60 there is the throughput of the one at 90, not
+        // what lies between the two.
+        assert_eq!(places(frontier), [(90.0, 90.0), (50.0, 800.0)]);
         assert_eq!(places(kept), [(90.0, 90.0), (50.0, 800.0)]);
         assert_eq!(places(missed), [(40.0, 100.0)]);
         assert_eq!(places(words).len(), 2);
@@ -261,6 +328,74 @@ mod tests {
             label: "TPOT 50 ms".to_owned(),
         });
         assert_eq!(slo.marks, expected);
+    }
+
+    #[test]
+    fn each_workload_has_a_frontier_and_every_layer_its_tags() {
+        let other = |concurrency| RunResult {
+            model_id: Some("org/other".to_owned()),
+            ..run(concurrency)
+        };
+        let runs = [run(1), run(4), run(1), other(1), other(4)];
+        let repeated = Tradeoff {
+            runs: vec![0, 2],
+            ..tradeoff(0, 90.0, 90.0)
+        };
+        let of_other = |run, user_speed, throughput, meets_slo| Tradeoff {
+            workload: 1,
+            meets_slo: Some(meets_slo),
+            ..tradeoff(run, user_speed, throughput)
+        };
+        let tradeoffs = [
+            repeated,
+            tradeoff(1, 50.0, 300.0),
+            of_other(3, 40.0, 40.0, true),
+            of_other(4, 30.0, 60.0, false),
+        ];
+        let notes = TradeoffNotes {
+            workloads: vec!["model".to_owned(), "other".to_owned()],
+            ..TradeoffNotes::default()
+        };
+        let layers = &pareto(&runs, &tradeoffs, &notes).unwrap().panels[0].layers;
+        let of = |layer: &Layer, key: &str| -> Vec<String> {
+            let tags = layer.tags.iter().filter(|(known, _)| known == key);
+            tags.map(|(_, value)| value.clone()).collect()
+        };
+        let told: Vec<(Option<&str>, Vec<String>)> = layers
+            .iter()
+            .map(|layer| (layer.name.as_deref(), of(layer, "model")))
+            .collect();
+        let tagged = |name, model: &str| (name, vec![model.to_owned()]);
+        assert_eq!(
+            told,
+            [
+                tagged(Some("frontier: model"), "org/model"),
+                tagged(Some("frontier: other"), "org/other"),
+                tagged(Some("model"), "org/model"),
+                tagged(Some("other"), "org/other"),
+                tagged(Some("other: misses the objectives"), "org/other"),
+                tagged(None, "org/model"),
+                tagged(None, "org/other"),
+            ]
+        );
+        assert_eq!(layers[0].ink, layers[2].ink);
+        assert_eq!(of(&layers[4], "concurrency"), ["4"]);
+        let labels = |layer: &Layer| -> Vec<String> {
+            match &layer.marks {
+                Marks::Points(points) | Marks::Words(points) => {
+                    points.iter().filter_map(|one| one.label.clone()).collect()
+                }
+                _ => Vec::new(),
+            }
+        };
+        assert_eq!(
+            labels(&layers[2]),
+            ["concurrency 1, mean of 2 runs", "concurrency 4, mc4.json"]
+        );
+        assert_eq!(
+            labels(&layers[5]),
+            ["concurrency 1 (2 runs)", "concurrency 4"]
+        );
     }
 
     #[test]
@@ -275,7 +410,7 @@ mod tests {
         let notes = TradeoffNotes::default();
         let figure = pareto(&[silent], &[tradeoff(0, 1.0, 2.0)], &notes).unwrap();
         assert_eq!(
-            figure.panels[0].layers[1].marks,
+            figure.panels[0].layers[0].marks,
             Marks::Points(vec![Point {
                 x: 1.0,
                 y: 2.0,

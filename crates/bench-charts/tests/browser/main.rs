@@ -157,16 +157,23 @@ const SEEN: &str = "({
     points: document.querySelectorAll('.scatterlayer .point').length,
 })";
 
+/// The throughputs in each trace between the speed of one user and throughput, rising.
+const FRONTIERS: &str = "document.querySelector('[id$=-pareto-0]').data.map(
+    (trace) => [...trace.y].sort((one, two) => one - two))";
+
 #[test]
 #[ignore = "needs Chromium: apt-get install chromium, or set CHROMIUM to the program"]
 fn filters_of_the_dashboard_hide_runs_and_show_them_again() {
     let runs = make::sweep();
-    let figures = figures::of_runs(&runs);
+    let mut figures = figures::of_runs(&runs);
+    figures.push(Ok(make::frontiers(&runs)));
     let panels = panels(&figures);
     let mut shown = Shown::new(&html::dashboard(&runs, figures).unwrap());
     shown.assert_all_drawn(panels);
     let all = shown.eval(SEEN);
     assert_eq!(all["rows"], runs.len());
+    // Of each model: the frontier, the points, the one that misses an objective, the words.
+    assert_eq!(shown.eval(FRONTIERS).as_array().unwrap().len(), 2 * 4);
 
     // A model is series of its own.
     let model = "input[data-filter=model]";
@@ -177,6 +184,10 @@ fn filters_of_the_dashboard_hide_runs_and_show_them_again() {
         some["traces"].as_u64() < all["traces"].as_u64(),
         "{some} {all}"
     );
+    // Nothing of the other model is left between speed and throughput.
+    let all_loads = [10, 40, 160, 640, 2560];
+    let left = json!([all_loads, all_loads[..4], all_loads[4..], all_loads]);
+    assert_eq!(shown.eval(FRONTIERS), left);
     shown.click(model);
     assert_eq!(shown.eval(SEEN), all);
 

@@ -1,5 +1,6 @@
 //! Runs and figures to be shown.
 
+use bench_charts::figures::{Tradeoff, TradeoffNotes, pareto};
 use bench_charts::{
     Axis, Bar, Datum, ErrorBar, Figure, Heat, Ink, Layer, Marks, Panel, Point, Scale, Span,
 };
@@ -93,6 +94,28 @@ pub(crate) fn sweep() -> Vec<RunResult> {
         [run(load, 1), other]
     });
     runs.collect()
+}
+
+/// [`sweep`] between the speed of one user and throughput; the highest load misses an objective.
+pub(crate) fn frontiers(runs: &[RunResult]) -> Figure {
+    let tradeoffs: Vec<Tradeoff> = runs
+        .iter()
+        .enumerate()
+        .map(|(index, run)| Tradeoff {
+            runs: vec![index],
+            workload: index % 2,
+            user_speed: 1000.0 / run.statistic("tpot", Statistic::Median).unwrap(),
+            throughput: run.output_throughput.unwrap(),
+            frontier: true,
+            meets_slo: Some(run.max_concurrency != LOADS.last().copied()),
+        })
+        .collect();
+    let notes = TradeoffNotes {
+        workloads: vec!["org/model-a".to_owned(), "org/model-b".to_owned()],
+        slo_speed: Some(50.0),
+        ..TradeoffNotes::default()
+    };
+    pareto(runs, &tradeoffs, &notes).unwrap()
 }
 
 /// Every kind of mark, on every kind of scale.
