@@ -58,6 +58,7 @@ fn tradeoffs_have_their_chart() {
     let runs = runs::two_models();
     let asked = 25.0;
     let notes = TradeoffNotes {
+        workloads: vec!["model-7b".to_owned(), "model-32b".to_owned()],
         slo_speed: Some(asked),
         slo: Some("Objective: TPOT of at most 40 ms".to_owned()),
         ..TradeoffNotes::default()

@@ -186,22 +186,26 @@ pub(crate) fn two_models() -> Vec<RunResult> {
     models.into_iter().flat_map(of).collect()
 }
 
-/// What the runs offer one user and all of them; 25 tok/s for a user are asked for.
+/// What the runs offer one user and all of them, if `asked` tokens per second are asked for: a
+/// workload of each model.
 pub(crate) fn tradeoffs(runs: &[RunResult], asked: f64) -> Vec<Tradeoff> {
     let speed = |run: &RunResult| 1e3 / run.statistic("tpot", Statistic::Median).unwrap();
     let points: Vec<(f64, f64)> = runs
         .iter()
         .map(|run| (speed(run), run.output_throughput.unwrap()))
         .collect();
-    let beaten = |one: (f64, f64)| {
-        let better = |two: &(f64, f64)| two.0 >= one.0 && two.1 >= one.1 && *two != one;
-        points.iter().any(better)
+    let workload = |run: usize| run / LOADS.len();
+    let beaten = |run: usize, one: (f64, f64)| {
+        let rivals = points.iter().enumerate();
+        let mut rivals = rivals.filter(|(rival, _)| workload(*rival) == workload(run));
+        rivals.any(|(_, two)| two.0 >= one.0 && two.1 >= one.1 && *two != one)
     };
     let tradeoff = |(run, point): (usize, &(f64, f64))| Tradeoff {
-        run,
+        runs: vec![run],
+        workload: workload(run),
         user_speed: point.0,
         throughput: point.1,
-        frontier: !beaten(*point),
+        frontier: !beaten(run, *point),
         meets_slo: Some(point.0 >= asked),
     };
     points.iter().enumerate().map(tradeoff).collect()
