@@ -308,7 +308,7 @@ mod tests {
             run(Some(40.0), 100.0, 8),
         ];
         let rules = ParetoRules {
-            slo: Slo::parse(&["tpot:50"]).expect("objectives"),
+            slo: Slo::parse(["tpot:50"]).expect("objectives"),
             ..ParetoRules::default()
         };
         let found = pareto(&runs, &rules);
