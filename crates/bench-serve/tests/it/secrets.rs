@@ -1,7 +1,7 @@
 //! Keys, values of headers and passwords go to the server and nowhere else.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -163,6 +163,19 @@ fn a_password_reaches_the_proxy() {
     assert_silent(&all);
 }
 
+/// What a proxy says that refuses, and quotes what it refuses.
+fn refuse(mut stream: TcpStream) {
+    let mut asked = vec![0; 64 * 1024];
+    let length = stream.read(&mut asked).unwrap_or(0);
+    let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
+    let line = asked.lines().find(|line| line.contains("Basic "));
+    let body = format!("{{\"error\": \"refused: {}\"}}", line.unwrap_or("nothing"));
+    let head = format!("content-length: {}\r\nconnection: close", body.len());
+    let status = "HTTP/1.1 407 Proxy Authentication Required";
+    // Should the client be gone, nobody waits for an answer.
+    let _ = write!(stream, "{status}\r\n{head}\r\n\r\n{body}");
+}
+
 #[test]
 fn a_password_is_not_in_what_is_said_of_a_proxy_that_does_not_work() {
     // Nobody listens.
@@ -177,21 +190,13 @@ fn a_password_is_not_in_what_is_said_of_a_proxy_that_does_not_work() {
     let (output, all) = through("ftp://me:s3cret-word@127.0.0.1:1", "http://server.test");
     assert_eq!(output.status.code(), Some(2));
     assert_silent(&all);
-    // A proxy that refuses, and quotes what it refuses.
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", proxy.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in proxy.incoming() {
-            let mut stream = stream.unwrap();
-            let mut asked = vec![0; 64 * 1024];
-            let length = stream.read(&mut asked).unwrap_or(0);
-            let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
-            let line = asked.lines().find(|line| line.contains("Basic "));
-            let body = format!("{{\"error\": \"refused: {}\"}}", line.unwrap_or("nothing"));
-            let head = format!("content-length: {}\r\nconnection: close", body.len());
-            let status = "HTTP/1.1 407 Proxy Authentication Required";
-            // Should the client be gone, nobody waits for an answer.
-            let _ = write!(stream, "{status}\r\n{head}\r\n\r\n{body}");
+            // Each by itself: a connection on which nothing is asked holds up no other.
+            let stream = stream.unwrap();
+            std::thread::spawn(move || refuse(stream));
         }
     });
     for server in ["http://server.test", "https://server.test"] {
