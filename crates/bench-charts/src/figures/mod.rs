@@ -1,5 +1,5 @@
 //! What each chart shows: one file per chart, each a pure function from results to a
-//! [`Figure`](crate::Figure).
+//! [`Figure`].
 
 mod cdf;
 mod compare;
