@@ -26,7 +26,7 @@ pub use measure::{Measure, Rate};
 pub use options::{CompareFormat, CompareOptions};
 
 use crate::output::{Answer, Output};
-use crate::{AggregateError, Found, ReadOptions, Skipped, read_all, read_runs};
+use crate::{AggregateError, Found, ReadOptions, Rereader, Skipped, read_all};
 use judge::Rules;
 use load::{Group, matched};
 
@@ -218,7 +218,8 @@ pub fn compare(options: &CompareOptions) -> Result<Comparison, AggregateError> {
         Ok(found)
     };
     let (a, b) = (read(&options.a)?, read(&options.b)?);
-    let mut detail = |run: &RunResult| detailed(run, options.strict);
+    let mut rereader = Rereader::default();
+    let mut detail = |run: &RunResult| detailed(run, options.strict, &mut rereader);
     let mut comparison = compare_runs(a.runs, b.runs, options, &mut detail)?;
     comparison.skipped = a.skipped;
     comparison.skipped.extend(b.skipped);
@@ -307,27 +308,24 @@ pub enum Detailed {
 }
 
 /// The same run with its requests.
-fn detailed(run: &RunResult, strict: bool) -> Result<Detailed, AggregateError> {
-    let how = ReadOptions {
-        details: true,
-        strict,
-    };
+fn detailed(
+    run: &RunResult,
+    strict: bool,
+    rereader: &mut Rereader,
+) -> Result<Detailed, AggregateError> {
     let mut found = None;
-    let skipped = read_runs(std::slice::from_ref(&run.origin.path), &how, &mut |again| {
-        if again.origin == run.origin {
-            found = Some(again);
-        }
-        Ok(())
-    })?;
-    Ok(match found {
-        Some(found) => Detailed::Run(Box::new(found)),
-        None if skipped.is_empty() => Detailed::Unreadable(format!(
+    let read = rereader.read(&run.origin.path, &[run.origin.entry], &mut |again| {
+        found = Some(again);
+    });
+    match (read, found) {
+        (Ok(()), Some(found)) => Ok(Detailed::Run(Box::new(found))),
+        (Ok(()), None) => Ok(Detailed::Unreadable(format!(
             "{}: the run is no longer there; the file changed meanwhile",
             run.origin.path.display()
-        )),
-        None => {
-            let reasons: Vec<String> = skipped.iter().map(ToString::to_string).collect();
-            Detailed::Unreadable(reasons.join("; "))
+        ))),
+        (Err(Skipped { path, reason }), _) if strict => {
+            Err(AggregateError::NotAResult { path, reason })
         }
-    })
+        (Err(skipped), _) => Ok(Detailed::Unreadable(skipped.to_string())),
+    }
 }

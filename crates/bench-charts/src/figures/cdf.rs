@@ -5,7 +5,6 @@ use bench_report::RunResult;
 
 use super::dimension::tags;
 use super::latency::{METRICS, label_of};
-use super::samples::samples;
 use super::series::{Arranged, Place, Series, counted};
 use crate::{Axis, Ink, Layer, Marks, Panel, Point, Scale};
 
@@ -129,7 +128,7 @@ fn panel(sources: &[Source<'_, '_>], metric: &str) -> Option<Panel> {
     let (mut least, mut greatest) = (f64::INFINITY, 0.0_f64);
     for source in sources {
         let runs = source.place.runs.iter();
-        let mut values: Vec<f64> = runs.flat_map(|run| samples(run, metric)).collect();
+        let mut values: Vec<f64> = runs.flat_map(|run| run.samples(metric)).collect();
         if values.is_empty() {
             continue;
         }

@@ -5,7 +5,6 @@ use bench_report::RunResult;
 
 use super::latency::label_of;
 use super::overlay::{Shown, shown};
-use super::samples::samples;
 use super::series::counted;
 use crate::bins::{Bins, cumulative_shares};
 use crate::{Axis, Caption, Datum, Figure, Ink, Layer, Marks, NoChart, Panel, Point, Scale};
@@ -42,7 +41,7 @@ pub fn distribution(runs: &[&RunResult]) -> Result<Figure, NoChart> {
             counted: unit,
             whole: false,
         };
-        panels.extend(spread.panels(&shown, |run| samples(run, metric), &mut notes));
+        panels.extend(spread.panels(&shown, |run| run.samples(metric), &mut notes));
     }
     let bursts = Spread {
         name: "Burst size",

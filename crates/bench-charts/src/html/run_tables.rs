@@ -7,7 +7,6 @@ use bench_report::{Account, ConventionRow, PartTable, RunResult, Section, servin
 use serde_json::Value;
 
 use super::table::{Cell, Heading, Row, Table};
-use crate::figures::samples;
 
 /// The numbers of the console, under the names of the console.
 pub(super) fn key_figures(run: &RunResult) -> Vec<Table> {
@@ -69,7 +68,7 @@ pub(super) fn percentiles(run: &RunResult) -> Option<Table> {
 }
 
 fn measured(run: &RunResult, name: &'static str) -> Option<Row> {
-    let mut samples = samples(run, name);
+    let mut samples = run.samples(name);
     if samples.is_empty() {
         return None;
     }

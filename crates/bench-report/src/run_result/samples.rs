@@ -95,4 +95,35 @@ mod tests {
         assert_eq!(run.samples("tpot"), [250.0]);
         assert!(run.samples("unheard_of").is_empty());
     }
+
+    #[test]
+    fn failures_and_what_is_unknown_have_no_samples() {
+        let whole = RequestSample {
+            success: true,
+            ttft: Some(0.1),
+            e2el: Some(0.5),
+            gaps: vec![0.2, 0.2],
+            output_tokens: Some(3),
+            ..RequestSample::default()
+        };
+        let failed = RequestSample {
+            success: false,
+            ..whole.clone()
+        };
+        let single = RequestSample {
+            e2el: None,
+            gaps: Vec::new(),
+            output_tokens: Some(1),
+            ..whole.clone()
+        };
+        let run = RunResult {
+            requests: vec![whole, failed, single],
+            ..RunResult::default()
+        };
+        assert_eq!(run.samples("ttft"), [100.0, 100.0]);
+        assert_eq!(run.samples("tpot"), [200.0]);
+        assert_eq!(run.samples("itl"), [200.0, 200.0]);
+        assert_eq!(run.samples("e2el"), [500.0]);
+        assert!(run.samples("max_gap").is_empty());
+    }
 }
