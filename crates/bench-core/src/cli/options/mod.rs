@@ -1,0 +1,130 @@
+//! The options of a run, a file for each group.
+
+mod client;
+mod control;
+mod load;
+mod result;
+mod send;
+mod server;
+
+use bench_datasets::DatasetOptions;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+pub use client::ClientOptions;
+pub use control::ControlOptions;
+pub use load::LoadOptions;
+pub use result::ResultOptions;
+pub use send::SendOptions;
+pub(super) use server::BUILTIN;
+pub use server::ServerOptions;
+
+/// The options of a run, named as in `vllm bench serve` where both have the thing.
+///
+/// The same struct is the command line, the keys of a configuration file and the record of
+/// the options in a result.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct RunOptions {
+    /// Where requests go.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub server: ServerOptions,
+    /// How many and when.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub load: LoadOptions,
+    /// What is sent.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub dataset: DatasetOptions,
+    /// How it is asked.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub send: SendOptions,
+    /// What is asked of the servers beside the load.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub control: ControlOptions,
+    /// How the client behaves.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub client: ClientOptions,
+    /// What is reported and where.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub result: ResultOptions,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: RunOptions,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<RunOptions, clap::Error> {
+        let name = std::iter::once(&"bench-serve");
+        Line::try_parse_from(name.chain(arguments)).map(|line| line.options)
+    }
+
+    #[test]
+    fn every_default_is_written_once() {
+        let from_clap = parse(&[]).unwrap();
+        let from_serde: RunOptions = serde_json::from_str("{}").unwrap();
+        assert_eq!(from_clap, RunOptions::default());
+        assert_eq!(from_serde, RunOptions::default());
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn options_survive_the_result_file() {
+        let options = parse(&[
+            "--request-rate=inf",
+            "--burstiness=inf",
+            "--goodput=ttft:200",
+            "--top-k=-1",
+            "--max-concurrency=8",
+        ])
+        .unwrap();
+        let stored = serde_json::to_value(&options).unwrap();
+        assert_eq!(stored["request-rate"], "inf");
+        assert_eq!(
+            serde_json::from_value::<RunOptions>(stored).unwrap(),
+            options
+        );
+    }
+
+    #[test]
+    fn header_values_are_not_stored() {
+        let options = parse(&["--header", "X-Token=s3cret", "X-Team=blue"]).unwrap();
+        let stored = serde_json::to_string(&options).unwrap();
+        assert!(stored.contains("X-Token") && !stored.contains("s3cret"));
+        assert!(!stored.contains("blue"));
+    }
+
+    #[test]
+    fn header_values_are_not_in_what_a_debugger_shows() {
+        let options = parse(&["--header", "X-Token=s3cret", "X-Team: s3cret", "s3cret"]).unwrap();
+        let shown = format!("{options:?}");
+        assert!(
+            shown.contains("X-Token") && shown.contains("X-Team"),
+            "{shown}"
+        );
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn impossible_combinations_are_usage_errors() {
+        assert!(parse(&["--base-url", "http://a", "--port", "1"]).is_err());
+        assert!(parse(&["--append-result", "--overwrite"]).is_err());
+        assert!(parse(&["--save-detailed"]).is_err());
+        assert!(parse(&["--save-detailed", "--append-result"]).is_ok());
+        assert!(parse(&["--skip-tokenizer-init", "--tokenizer", "x"]).is_err());
+    }
+}
