@@ -9,7 +9,9 @@ use std::time::Duration;
 use bench_backends::BodyEnd;
 use bench_http::{Arrival, Connection, Event, TransferError};
 use bench_metrics::tokens::{KeepText, settle_from_stream};
-use bench_types::{Failure, Finish, Nanos, Outcome, Prompt, RequestRecord, TokenSource};
+use bench_types::{
+    Failure, Finish, Nanos, Outcome, Prompt, RequestKind, RequestRecord, TokenSource,
+};
 use bytes::Bytes;
 
 use crate::answer::Answer;
@@ -342,7 +344,10 @@ impl Exchange {
             },
             prompt_tokens,
             prompt_tokens_source,
+            class_index: 0,
+            kind: RequestKind::Load,
             cached_tokens: seen.cached_tokens,
+            expected_cached_tokens: None,
             max_output_tokens: asked.max_output_tokens,
             output_tokens,
             output_tokens_source,

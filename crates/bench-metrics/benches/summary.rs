@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bench_metrics::{Slo, Summary, SummaryOptions};
 use bench_types::{
-    Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord, RunEnd, RunFacts,
-    Timeline, TokenSource,
+    Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestKind, RequestRecord, RunEnd,
+    RunFacts, Timeline, TokenSource,
 };
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
@@ -95,7 +95,10 @@ fn record(id: u64, kind: Kind, noise: &mut Noise) -> RequestRecord {
         audio: None,
         prompt_tokens: 512,
         prompt_tokens_source: TokenSource::Usage,
+        class_index: 0,
+        kind: RequestKind::Load,
         cached_tokens: None,
+        expected_cached_tokens: None,
         max_output_tokens: 256,
         output_tokens: 256,
         output_tokens_source: TokenSource::Usage,

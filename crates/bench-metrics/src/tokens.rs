@@ -144,7 +144,7 @@ fn one_per_chunk(record: &mut RequestRecord) {
 mod tests {
     use super::*;
     use bench_types::{
-        Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, Timeline, Transcript,
+        Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestKind, Timeline, Transcript,
     };
 
     /// A stream of one role chunk and then chunks of these texts.
@@ -171,7 +171,10 @@ mod tests {
             audio: None,
             prompt_tokens: 1,
             prompt_tokens_source: TokenSource::Dataset,
+            class_index: 0,
+            kind: RequestKind::Load,
             cached_tokens: None,
+            expected_cached_tokens: None,
             max_output_tokens: 16,
             output_tokens: 0,
             output_tokens_source: TokenSource::Unknown,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bench_metrics::{SummaryOptions, parse_metrics};
 use bench_report::{Provenance, Report, Setup, VllmResult, console};
 use bench_types::{
-    Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord, RunFacts, Task, Timeline,
-    TokenSource, Transcript,
+    Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestKind, RequestRecord, RunFacts,
+    Task, Timeline, TokenSource, Transcript,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -28,7 +28,10 @@ fn record(id: u64) -> RequestRecord {
         audio: None,
         prompt_tokens: 512,
         prompt_tokens_source: TokenSource::Usage,
+        class_index: 0,
+        kind: RequestKind::Load,
         cached_tokens: None,
+        expected_cached_tokens: None,
         max_output_tokens: 256,
         output_tokens: 256,
         output_tokens_source: TokenSource::Usage,

@@ -8,8 +8,10 @@ mod time;
 mod timeline;
 
 pub use outcome::{Failure, FailureClass, Finish, Outcome, TimeoutPhase};
-pub use record::{ReceiveCounts, RequestRecord, ServerTimings, TokenSource, Transcript};
-pub use request::{Audio, Conversation, Prompt, Sampling, Task, Turn};
+pub use record::{
+    ReceiveCounts, RequestKind, RequestRecord, ServerTimings, TokenSource, Transcript,
+};
+pub use request::{Audio, Conversation, History, Prompt, Sampling, Task, Turn};
 pub use run::{LagSummary, ReceiveClock, RunEnd, RunFacts, WorkerFacts};
 pub use time::Nanos;
 pub use timeline::{Mark, MarkKind, Timeline};

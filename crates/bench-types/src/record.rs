@@ -23,6 +23,19 @@ pub enum TokenSource {
     Unknown,
 }
 
+/// What a request is there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    /// To be measured.
+    #[default]
+    Load,
+    /// To bring the server up to the load before anything is measured.
+    WarmUp,
+    /// To feel, beside the load, how long a small request takes.
+    Probe,
+}
+
 /// The number of inputs of a plain request.
 fn one() -> u32 {
     1
@@ -79,6 +92,13 @@ pub struct RequestRecord {
     /// Which of the run's models it asked for, from 0: more than one only with LoRA adapters.
     #[serde(default)]
     pub model_index: u16,
+    /// Which of the run's classes its conversation belongs to, from 0: more than one only in a
+    /// mixed workload.
+    #[serde(default)]
+    pub class_index: u16,
+    /// What it is there for.
+    #[serde(default)]
+    pub kind: RequestKind,
     /// Inputs in the request: the texts of a batch or the documents to be ranked.
     #[serde(default = "one")]
     pub inputs: u32,
@@ -91,6 +111,10 @@ pub struct RequestRecord {
     pub prompt_tokens_source: TokenSource,
     /// Prompt tokens the server took from its prefix cache, if it says so.
     pub cached_tokens: Option<u32>,
+    /// Prompt tokens that stood at the beginning of an earlier prompt of the run: what an
+    /// unlimited prefix cache that was empty before would have. `None` if it is not known.
+    #[serde(default)]
+    pub expected_cached_tokens: Option<u32>,
     /// The most tokens the server was allowed to generate.
     pub max_output_tokens: u32,
     /// Number of tokens generated.

@@ -74,8 +74,42 @@ pub struct Turn {
     pub prompt_tokens: Option<u32>,
     /// The most tokens the server may generate (`max_tokens`).
     pub max_output_tokens: u32,
-    /// Think time: how long after the end of the turn before this one it is released.
+    /// Think time: how long after the end of the turn it follows it is released.
     pub pause: Duration,
+    /// The turn it follows, by its place in the conversation, which is smaller than its own;
+    /// `None` for the one before it. Turns that follow the same one are sent side by side.
+    pub parent: Option<u32>,
+    /// The recorded answer, from which later turns go on where [`History::Recorded`] asks for
+    /// that.
+    pub reply: Option<Arc<str>>,
+}
+
+impl Turn {
+    /// A turn without think time that follows the one before it.
+    pub fn new(prompt: Prompt, prompt_tokens: Option<u32>, max_output_tokens: u32) -> Turn {
+        Turn {
+            prompt,
+            prompt_tokens,
+            max_output_tokens,
+            pause: Duration::ZERO,
+            parent: None,
+            reply: None,
+        }
+    }
+}
+
+/// What of a conversation a turn's request repeats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum History {
+    /// Nothing: the prompt of every turn is whole as it stands.
+    #[default]
+    Whole,
+    /// The prompts of the turns it follows and the answers recorded to them; the prompt of a
+    /// turn is only what is new.
+    Recorded,
+    /// The prompts of the turns it follows and what the server answered to them; the prompt of
+    /// a turn is only what is new.
+    Live,
 }
 
 /// A sequence of turns that are sent one after the other; a single request is a
@@ -86,6 +120,16 @@ pub struct Conversation {
     pub id: u64,
     /// The turns, in order; never empty.
     pub turns: Vec<Turn>,
+    /// What of it each turn repeats.
+    pub history: History,
+    /// When it begins, from the beginning of the trace it was recorded in.
+    pub arrival: Option<Duration>,
+    /// The class of a mixed workload that it belongs to, by which results are told apart.
+    pub class: Option<Arc<str>>,
+    /// The LoRA adapter that a trace says it asked for.
+    pub adapter: Option<Arc<str>>,
+    /// The key by which a router is to keep it with others that share its prefix.
+    pub routing_key: Option<Arc<str>>,
 }
 
 impl Conversation {
@@ -96,15 +140,20 @@ impl Conversation {
         prompt_tokens: Option<u32>,
         max_output_tokens: u32,
     ) -> Conversation {
-        let pause = Duration::ZERO;
+        let turn = Turn::new(prompt, prompt_tokens, max_output_tokens);
+        Conversation::of_turns(id, vec![turn])
+    }
+
+    /// A conversation of turns whose prompts are whole; nothing else is known of it.
+    pub fn of_turns(id: u64, turns: Vec<Turn>) -> Conversation {
         Conversation {
             id,
-            turns: vec![Turn {
-                prompt,
-                prompt_tokens,
-                max_output_tokens,
-                pause,
-            }],
+            turns,
+            history: History::Whole,
+            arrival: None,
+            class: None,
+            adapter: None,
+            routing_key: None,
         }
     }
 }

@@ -8,8 +8,8 @@ use bench_metrics::{Slo, SummaryOptions, parse_metrics};
 use bench_report::record_log::{Header, RecordLogWriter};
 use bench_report::{Destination, Provenance, Report, Setup};
 use bench_types::{
-    Failure, Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord, RunFacts, Task,
-    Timeline, TokenSource, Transcript, WorkerFacts,
+    Failure, Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestKind, RequestRecord,
+    RunFacts, Task, Timeline, TokenSource, Transcript, WorkerFacts,
 };
 
 /// The default name of its result.
@@ -89,7 +89,10 @@ pub(crate) fn answered(id: u64) -> RequestRecord {
         audio: None,
         prompt_tokens: 16,
         prompt_tokens_source: TokenSource::Dataset,
+        class_index: 0,
+        kind: RequestKind::Load,
         cached_tokens: None,
+        expected_cached_tokens: None,
         max_output_tokens: 3,
         output_tokens: 3,
         output_tokens_source: TokenSource::Usage,

@@ -1,8 +1,8 @@
 //! Records made by hand; all times in milliseconds.
 
 use bench_types::{
-    Failure, Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord, RunFacts,
-    Timeline, TokenSource,
+    Failure, Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestKind, RequestRecord,
+    RunFacts, Timeline, TokenSource,
 };
 
 /// Scheduled at 0, released at 1, sent at 2, closed with the last mark.
@@ -25,7 +25,10 @@ pub(crate) fn record(id: u64, marks: &[(u64, MarkKind, u16)]) -> RequestRecord {
         audio: None,
         prompt_tokens: 10,
         prompt_tokens_source: TokenSource::Usage,
+        class_index: 0,
+        kind: RequestKind::Load,
         cached_tokens: None,
+        expected_cached_tokens: None,
         max_output_tokens: 100,
         output_tokens: marks.iter().map(|mark| u32::from(mark.tokens)).sum(),
         output_tokens_source: TokenSource::Usage,

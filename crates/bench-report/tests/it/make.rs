@@ -3,8 +3,8 @@
 use bench_metrics::{Slo, SummaryOptions, parse_metrics};
 use bench_report::{Provenance, Report, Setup};
 use bench_types::{
-    Failure, Finish, LagSummary, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord,
-    RunFacts, Task, Timeline, TokenSource, Transcript, WorkerFacts,
+    Failure, Finish, LagSummary, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestKind,
+    RequestRecord, RunFacts, Task, Timeline, TokenSource, Transcript, WorkerFacts,
 };
 
 pub(crate) fn setup() -> Setup {
@@ -63,7 +63,10 @@ pub(crate) fn answered(id: u64) -> RequestRecord {
         audio: None,
         prompt_tokens: 16,
         prompt_tokens_source: TokenSource::Usage,
+        class_index: 0,
+        kind: RequestKind::Load,
         cached_tokens: None,
+        expected_cached_tokens: None,
         max_output_tokens: 4,
         output_tokens: 4,
         output_tokens_source: TokenSource::Usage,

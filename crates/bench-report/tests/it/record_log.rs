@@ -5,8 +5,8 @@ use bench_metrics::tokens::{KeepText, settle_from_text};
 use bench_report::record_log::{Header, RecordLog, RecordLogWriter, Torn};
 use bench_report::{Destination, Report, ReportError, console};
 use bench_types::{
-    Failure, Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestRecord, RunEnd,
-    ServerTimings, Timeline, TimeoutPhase, TokenSource, Transcript,
+    Failure, Finish, Mark, MarkKind, Nanos, Outcome, ReceiveCounts, RequestKind, RequestRecord,
+    RunEnd, ServerTimings, Timeline, TimeoutPhase, TokenSource, Transcript,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -458,9 +458,10 @@ prop_compose! {
     fn record()(
         numbers in any::<[u32; 6]>(),
         wide in any::<[u64; 2]>(),
-        indices in any::<[u16; 2]>(),
+        indices in any::<[u16; 3]>(),
         sources in [source(), source(), source()],
-        cached_tokens in any::<Option<u32>>(),
+        cached_tokens in any::<[Option<u32>; 2]>(),
+        kind in select(vec![RequestKind::Load, RequestKind::WarmUp, RequestKind::Probe]),
         audio in prop::option::of(nanos()),
         timeline in timeline(),
         outcome in outcome(),
@@ -474,11 +475,14 @@ prop_compose! {
             turn: numbers[0],
             server_index: indices[0],
             model_index: indices[1],
+            class_index: indices[2],
+            kind,
             inputs: numbers[1],
             audio,
             prompt_tokens: numbers[2],
             prompt_tokens_source: sources[0],
-            cached_tokens,
+            cached_tokens: cached_tokens[0],
+            expected_cached_tokens: cached_tokens[1],
             max_output_tokens: numbers[3],
             output_tokens: numbers[4],
             output_tokens_source: sources[1],
