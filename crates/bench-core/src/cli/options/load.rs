@@ -8,9 +8,9 @@ use crate::cli::serial::float;
 #[serde(default, rename_all = "kebab-case")]
 #[command(next_help_heading = "Load")]
 pub struct LoadOptions {
-    /// Number of requests
-    #[arg(long, value_name = "N", default_value_t = LoadOptions::default().num_prompts)]
-    pub num_prompts: usize,
+    /// Number of requests; 1000 if nothing else says how many
+    #[arg(long, value_name = "N")]
+    pub num_prompts: Option<usize>,
 
     /// Requests per second; `inf` sends as fast as --max-concurrency lets
     #[arg(long, value_name = "RPS", default_value_t = LoadOptions::default().request_rate)]
@@ -40,10 +40,20 @@ pub struct LoadOptions {
     pub seed: u64,
 }
 
+impl LoadOptions {
+    /// The number of requests where nothing says how many.
+    pub const NUM_PROMPTS: usize = 1000;
+
+    /// The number of requests.
+    pub fn requests(&self) -> usize {
+        self.num_prompts.unwrap_or(LoadOptions::NUM_PROMPTS)
+    }
+}
+
 impl Default for LoadOptions {
     fn default() -> Self {
         LoadOptions {
-            num_prompts: 1000,
+            num_prompts: None,
             request_rate: f64::INFINITY,
             burstiness: 1.0,
             max_concurrency: None,

@@ -31,7 +31,7 @@ impl RunOptions {
         tokenizer: Option<&Tokenizer>,
         warnings: &mut Vec<String>,
     ) -> Result<(Vec<Conversation>, Vec<Conversation>), OptionsError> {
-        let (count, warm_ups) = (self.load.num_prompts, self.load.num_warmups);
+        let (count, warm_ups) = (self.load.requests(), self.load.num_warmups);
         let dataset = self.dataset.dataset()?;
         if self.dataset.input_len.is_some() && !dataset.name().starts_with("random") {
             let problem = format!(

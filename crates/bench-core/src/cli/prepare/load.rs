@@ -6,7 +6,7 @@ use crate::cli::{OptionsError, RunOptions};
 impl RunOptions {
     pub(super) fn arrivals(&self) -> Result<Arrivals, OptionsError> {
         let load = &self.load;
-        if load.num_prompts == 0 {
+        if load.requests() == 0 {
             return Err(OptionsError::flag(
                 "--num-prompts",
                 "there is nothing to send",

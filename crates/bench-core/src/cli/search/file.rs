@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(told(|_, o| o.slo = vec!["ttft:p99<=1s".into()]), "--slo");
         assert_eq!(told(|_, o| o.max = Some(50.0)), "");
         assert_eq!(told(|_, o| o.min_requests = 7), "");
-        assert_eq!(told(|r, _| r.load.num_prompts = 7), "");
+        assert_eq!(told(|r, _| r.load.num_prompts = Some(7)), "");
         assert_eq!(told(|r, _| r.result.result_dir = "elsewhere".into()), "");
         assert_eq!(told(|r, _| r.load.seed = 7), "--seed 0 -> 7");
         assert_eq!(

@@ -73,7 +73,7 @@ impl SearchPlan {
     /// to fill each ten times.
     pub(super) fn most_requests(&self, load: f64) -> usize {
         let options = &self.options;
-        let wanted = self.run.load.num_prompts as f64;
+        let wanted = self.run.load.requests() as f64;
         let most = match self.space.axis() {
             Axis::RequestRate => {
                 let least = (load * options.min_duration).ceil();
@@ -90,7 +90,7 @@ impl SearchPlan {
     /// prefixes would be quicker than it is.
     pub(super) fn point(&self, load: f64, number: u64, dir: &Path) -> RunOptions {
         let mut run = self.run.clone();
-        run.load.num_prompts = self.most_requests(load);
+        run.load.num_prompts = Some(self.most_requests(load));
         run.load.seed = run.load.seed.wrapping_add(number);
         let kind = match self.space.axis() {
             Axis::RequestRate => {

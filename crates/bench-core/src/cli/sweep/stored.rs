@@ -142,14 +142,14 @@ mod tests {
     #[test]
     fn changed_options_are_named() {
         let mut options = RunOptions::default();
-        options.load.num_prompts = 7;
+        options.load.num_prompts = Some(7);
         let written = serde_json::to_value(&options).unwrap();
         let stored = stored(&written);
         assert_eq!(stored.failure_rate(), 0.25);
         assert_eq!(stored.differs(&options), None);
         options.result.result_dir = "elsewhere".into();
         assert_eq!(stored.differs(&options), None);
-        options.load.num_prompts = 8;
+        options.load.num_prompts = Some(8);
         options.load.request_rate = 4.0;
         let told = stored.differs(&options).unwrap();
         assert_eq!(
