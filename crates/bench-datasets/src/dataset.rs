@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use bench_types::{Conversation, Prompt};
+use bench_types::{Conversation, History, Prompt};
 
 use crate::{DatasetError, Tokenizer};
 
@@ -13,7 +13,7 @@ use crate::{DatasetError, Tokenizer};
 ///
 /// ```
 /// use bench_datasets::{Dataset, DatasetError, SampleContext};
-/// use bench_types::{Conversation, Prompt};
+/// use bench_types::{Conversation, History, Prompt};
 ///
 /// struct Greetings;
 ///
@@ -63,6 +63,19 @@ pub struct SampleContext<'a> {
     pub no_oversample: bool,
     /// Make prompts of token ids instead of text.
     pub prompt_token_ids: bool,
+    /// Make conversations of several turns, for datasets that otherwise make single requests.
+    pub multi_turn: Option<MultiTurn>,
+}
+
+/// Conversations in place of single requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MultiTurn {
+    /// What each turn repeats.
+    pub history: History,
+    /// How many turns a conversation has that is made up.
+    pub turns: u32,
+    /// The most turns of a conversation that was recorded; `None` for all.
+    pub max_turns: Option<u32>,
 }
 
 impl<'a> SampleContext<'a> {
@@ -80,6 +93,7 @@ impl<'a> SampleContext<'a> {
             disable_shuffle: false,
             no_oversample: false,
             prompt_token_ids: false,
+            multi_turn: None,
         }
     }
 

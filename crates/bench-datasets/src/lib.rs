@@ -15,7 +15,7 @@ mod tokenizer;
 
 pub use custom::Custom;
 pub use custom_audio::{AsrOptions, CustomAudio};
-pub use dataset::{Dataset, SampleContext};
+pub use dataset::{Dataset, MultiTurn, SampleContext};
 pub use error::DatasetError;
 pub use hash::{dataset_hash, fingerprint};
 pub use random::{Random, RandomRerank, RangeRatio, RerankOptions};

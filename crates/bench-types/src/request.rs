@@ -69,8 +69,9 @@ pub enum Task {
 pub struct Turn {
     /// What is sent.
     pub prompt: Prompt,
-    /// Length of the prompt in tokens as the dataset's tokenizer counts it; `None` if no
-    /// tokenizer was used, in which case the server's usage is the only source.
+    /// Length of the prompt in tokens as the dataset's tokenizer counts it, without what is
+    /// repeated of the conversation; `None` if no tokenizer was used, in which case the server's
+    /// usage is the only source.
     pub prompt_tokens: Option<u32>,
     /// The most tokens the server may generate (`max_tokens`).
     pub max_output_tokens: u32,
@@ -82,6 +83,8 @@ pub struct Turn {
     /// The recorded answer, from which later turns go on where [`History::Recorded`] asks for
     /// that.
     pub reply: Option<Arc<str>>,
+    /// Length of the reply in tokens, if it was counted.
+    pub reply_tokens: Option<u32>,
 }
 
 impl Turn {
@@ -94,6 +97,7 @@ impl Turn {
             pause: Duration::ZERO,
             parent: None,
             reply: None,
+            reply_tokens: None,
         }
     }
 }
