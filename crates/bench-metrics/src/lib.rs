@@ -15,6 +15,7 @@ mod slo;
 pub mod stats;
 mod summary;
 pub mod tokens;
+mod window;
 
 pub use audit::{LimitReason, SelfAudit, WorkerAudit};
 pub use distribution::{Distribution, Percentile, Place, parse_percentiles};
@@ -31,6 +32,6 @@ pub use peak::Peak;
 pub use sequential::Tally;
 pub use slo::{Goodput, Slo};
 pub use summary::{
-    AudioTotals, Counts, FailureCount, InputTotals, SourceCount, Stalls, Summary, SummaryOptions,
-    Throughput, TokenTotals, View, was_sent,
+    AudioTotals, Cancellations, Counts, FailureCount, InputTotals, SourceCount, Stalls, Summary,
+    SummaryOptions, Throughput, TimeLimit, TokenTotals, View, was_sent,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bench_types::{Failure, RequestRecord, Task};
+use bench_types::{Failure, Outcome, RequestRecord, Task};
 
 use crate::measurable::{has, refusal};
 use crate::{Convention, METRICS, Metric, MetricsError, Unit, measurable};
@@ -153,10 +153,12 @@ impl Objective {
 
 impl Limit {
     fn kept(&self, record: &RequestRecord, convention: Convention) -> Option<f64> {
-        match record.outcome.failure() {
-            Some(Failure::Cancelled) => return self.kept_so_far(record, convention),
-            Some(_) => return Some(0.0),
-            None => {}
+        match &record.outcome {
+            Outcome::Failed(Failure::Cancelled) | Outcome::HungUp(_) => {
+                return self.kept_so_far(record, convention);
+            }
+            Outcome::Failed(_) => return Some(0.0),
+            Outcome::Completed(_) => {}
         }
         let mut samples = Vec::new();
         (self.metric.observe)(record, convention, &mut samples);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measurable::{has, refusal};
 use crate::metric::{Convention, e2el, tpot, ttft};
+use crate::window::Window;
 use crate::{Metric, MetricsError};
 
 /// Service level objectives: the most milliseconds a good request may take.
@@ -127,7 +128,8 @@ pub struct Goodput {
     pub good: u64,
     /// Good requests per second of the run.
     pub requests_per_s: f64,
-    /// Good requests as a share of all that were sent, failed ones included.
+    /// Good requests as a share of all that were sent, failed ones included and those that the
+    /// workload cancels left out.
     pub attainment: f64,
     /// Output tokens of good requests per second of the run; `None` if the task generates none
     /// or nobody counted them.
@@ -138,21 +140,21 @@ pub struct Goodput {
 impl Goodput {
     pub(crate) fn of(
         completed: &[&RequestRecord],
-        sent: u64,
-        seconds: f64,
+        asked: u64,
+        window: Window,
         (slo, convention): (&Slo, Convention),
     ) -> Goodput {
-        let good = completed
-            .iter()
-            .filter(|record| slo.met(record, convention));
-        let (good, tokens) = good.fold((0, 0), |(good, tokens), record| {
-            (good + 1, tokens + u64::from(record.output_tokens))
-        });
+        let (mut good, mut in_window, mut tokens) = (0, 0_u64, 0.0);
+        for record in completed.iter().filter(|record| slo.met(record, convention)) {
+            good += 1;
+            in_window += u64::from(window.has_end_of(record));
+            tokens += window.output_tokens(record);
+        }
         Goodput {
             good,
-            requests_per_s: ratio(good as f64, seconds),
-            attainment: ratio(good as f64, sent as f64),
-            tokens_per_s: Some(ratio(tokens as f64, seconds)),
+            requests_per_s: ratio(in_window as f64, window.seconds),
+            attainment: ratio(good as f64, asked as f64),
+            tokens_per_s: Some(ratio(tokens, window.seconds)),
         }
     }
 }

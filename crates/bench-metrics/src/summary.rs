@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use bench_types::{FailureClass, Nanos, Outcome, RequestRecord, RunFacts, Task, TokenSource};
+use bench_types::{
+    FailureClass, HangUp, Nanos, Outcome, RequestRecord, RunFacts, Task, TokenSource,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::ByMetric;
@@ -8,7 +10,8 @@ use crate::measurable::comes_whole;
 use crate::metric::content_gaps;
 use crate::reader::Reader;
 use crate::slo::ratio;
-use crate::{Convention, Distribution, Goodput, Metric, Peak, Slo};
+use crate::window::Window;
+use crate::{Convention, Distribution, Goodput, Metric, Peak, Slo, ttft};
 
 /// What a [`Summary`] is to contain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,7 +46,8 @@ impl Default for SummaryOptions {
 /// What such a run does not have is absent and not 0: see [`crate::measurable`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// From the start of the run to the end of its last request, in seconds.
+    /// From the start of the run to the end of its last request, in seconds; of a run that was
+    /// limited in time, that time.
     pub duration_s: f64,
     /// Numbers of requests.
     pub requests: Counts,
@@ -68,9 +72,41 @@ pub struct Summary {
     pub stalls: Option<Stalls>,
     /// Failed requests by class, the commonest first.
     pub failures: Vec<FailureCount>,
+    /// What the limit in time cut through; `None` in a run that ended with its last request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<TimeLimit>,
+    /// What is known of requests that the client hung up on as a user would; `None` if there
+    /// are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancellations: Option<Cancellations>,
 }
 
-/// Numbers of requests.
+/// A run that was limited in time: its throughput counts what was done before the limit, and
+/// its latencies are those of every request that was sent before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TimeLimit {
+    /// The limit in seconds from the start.
+    pub seconds: f64,
+    /// Requests answered whole before it.
+    pub completed_before: u64,
+    /// Requests answered whole after it: their latencies count, and of their tokens those that
+    /// came before it.
+    pub completed_after: u64,
+}
+
+/// Requests that the client hung up on, as users do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cancellations {
+    /// How many.
+    pub requests: u64,
+    /// Those of them that had no token yet.
+    pub before_first_token: u64,
+    /// The TTFT of the others in milliseconds, read strictly.
+    pub ttft: Distribution,
+}
+
+/// Numbers of requests. All records are one of completed, failed, cancelled, censored and
+/// unsent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// In the plan, sent or not.
@@ -79,8 +115,22 @@ pub struct Counts {
     pub sent: u64,
     /// Answered whole.
     pub completed: u64,
-    /// Not answered whole.
+    /// Not answered whole, through no choice of the workload.
     pub failed: u64,
+    /// That the client hung up on, as a user would.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cancelled: u64,
+    /// Cut off when the time of the run was over. They count as slower than any other in
+    /// percentiles with failures.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub censored: u64,
+    /// Never sent, since the conversation they belong to was cancelled or censored.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsent: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Token counts of completed requests, and where they come from.
@@ -199,27 +249,22 @@ impl Summary {
     fn read(records: &[&RequestRecord], facts: &RunFacts, options: &SummaryOptions) -> Summary {
         let completed = records.iter().copied();
         let completed: Vec<_> = completed.filter(|r| r.outcome.is_success()).collect();
-        let requests = Counts {
-            planned: facts.planned,
-            sent: records.iter().filter(|record| was_sent(record)).count() as u64,
-            completed: completed.len() as u64,
-            failed: (records.len() - completed.len()) as u64,
-        };
+        let requests = Counts::of(records, facts.planned);
         let tokens = TokenTotals::of(&completed, options);
         let run = Run {
             records,
             completed: &completed,
             requests,
             tokens: &tokens,
-            duration_s: facts.end.since(facts.start).as_secs_f64(),
+            window: Window::of(facts),
             options,
         };
-        let mut reader = Reader::new(&completed, requests.sent - requests.completed, options);
+        let mut reader = Reader::new(&completed, requests.lost(), options);
         let vllm = reader.read(Convention::Vllm, &ByMetric::new());
         let strict = reader.read(Convention::Strict, &vllm);
         let intended = reader.read(Convention::Intended, &strict);
         Summary {
-            duration_s: run.duration_s,
+            duration_s: run.window.seconds,
             requests,
             throughput: run.throughput(),
             inputs: run.inputs(),
@@ -231,15 +276,16 @@ impl Summary {
             stalls: (!comes_whole(options.task, options.streamed))
                 .then(|| Stalls::of(&completed, options.stall_threshold)),
             failures: FailureCount::of(records),
+            time_limit: run.time_limit(),
+            cancellations: Cancellations::of(records, &options.percentiles),
         }
     }
 
     /// Requests that were sent and failed, as a share of all that were sent; 0 if none was.
     pub fn failure_rate(&self) -> f64 {
-        let Counts {
-            sent, completed, ..
-        } = self.requests;
-        ratio((sent - completed) as f64, sent as f64)
+        let Counts { sent, censored, .. } = self.requests;
+        let failed = self.requests.lost() - censored;
+        ratio(failed as f64, sent as f64)
     }
 
     /// The view of a convention.
@@ -262,8 +308,60 @@ impl View {
 /// Whether a request left the client, or failed in the attempt: all but those that were
 /// cancelled before.
 pub fn was_sent(record: &RequestRecord) -> bool {
-    let class = record.outcome.failure().map(|failure| failure.class());
-    record.timeline.sent.is_some() || class != Some(FailureClass::Cancelled)
+    let tried = match &record.outcome {
+        Outcome::Completed(_) => true,
+        Outcome::Failed(failure) => failure.class() != FailureClass::Cancelled,
+        Outcome::HungUp(_) => false,
+    };
+    tried || record.timeline.sent.is_some()
+}
+
+impl Counts {
+    fn of(records: &[&RequestRecord], planned: u64) -> Counts {
+        let mut counts = Counts {
+            planned,
+            ..Counts::default()
+        };
+        for record in records {
+            let sent = was_sent(record);
+            counts.sent += u64::from(sent);
+            *match &record.outcome {
+                Outcome::Completed(_) => &mut counts.completed,
+                Outcome::Failed(_) => &mut counts.failed,
+                Outcome::HungUp(_) if !sent => &mut counts.unsent,
+                Outcome::HungUp(HangUp::Cancelled) => &mut counts.cancelled,
+                Outcome::HungUp(HangUp::Censored) => &mut counts.censored,
+            } += 1;
+        }
+        counts
+    }
+
+    /// Sent, to be answered, and not answered whole: failed or censored.
+    fn lost(&self) -> u64 {
+        self.to_be_answered() - self.completed
+    }
+
+    /// Sent, and not to be cancelled.
+    fn to_be_answered(&self) -> u64 {
+        self.sent - self.cancelled
+    }
+}
+
+impl Cancellations {
+    fn of(records: &[&RequestRecord], percentiles: &[f64]) -> Option<Cancellations> {
+        let cancelled = |record: &&&RequestRecord| {
+            record.outcome.hang_up() == Some(HangUp::Cancelled) && was_sent(record)
+        };
+        let all = records.iter().filter(cancelled);
+        let requests = all.clone().count() as u64;
+        let first = all.filter_map(|record| ttft(record, Convention::Strict));
+        let mut samples: Vec<f64> = first.map(Nanos::as_millis_f64).collect();
+        (requests > 0).then(|| Cancellations {
+            requests,
+            before_first_token: requests - samples.len() as u64,
+            ttft: Distribution::of(&mut samples, percentiles),
+        })
+    }
 }
 
 /// What the parts of a summary are computed from.
@@ -272,35 +370,58 @@ struct Run<'a> {
     completed: &'a [&'a RequestRecord],
     requests: Counts,
     tokens: &'a TokenTotals,
-    duration_s: f64,
+    window: Window,
     options: &'a SummaryOptions,
 }
 
 impl Run<'_> {
     fn throughput(&self) -> Throughput {
-        let tokens = self.tokens;
-        let rate = |count: u64| ratio(count as f64, self.duration_s);
+        let window = self.window;
+        let rate = |count: f64| ratio(count, window.seconds);
+        let input: f64 = self.tokens_by(Window::input_tokens);
+        let output = self.tokens.output.map(|_| self.tokens_by(Window::output_tokens));
         Throughput {
-            requests_per_s: rate(self.requests.completed),
-            output_tokens_per_s: tokens.output.map(rate),
-            total_tokens_per_s: rate(tokens.input + tokens.output.unwrap_or(0)),
+            requests_per_s: rate(self.in_window().count() as f64),
+            output_tokens_per_s: output.map(rate),
+            total_tokens_per_s: rate(input + output.unwrap_or(0.0)),
         }
+    }
+
+    fn tokens_by(&self, count: fn(&Window, &RequestRecord) -> f64) -> f64 {
+        let counts = self.completed.iter().map(|record| count(&self.window, record));
+        counts.sum()
+    }
+
+    /// The completed requests that ended in the window.
+    fn in_window(&self) -> impl Iterator<Item = &RequestRecord> {
+        let completed = self.completed.iter().copied();
+        completed.filter(|record| self.window.has_end_of(record))
+    }
+
+    fn time_limit(&self) -> Option<TimeLimit> {
+        let completed_before = self.in_window().count() as u64;
+        self.window.is_limited().then_some(TimeLimit {
+            seconds: self.window.seconds,
+            completed_before,
+            completed_after: self.requests.completed - completed_before,
+        })
     }
 
     fn inputs(&self) -> Option<InputTotals> {
         let total = self.completed.iter().map(|r| u64::from(r.inputs)).sum();
+        let inside: u64 = self.in_window().map(|r| u64::from(r.inputs)).sum();
         (self.options.task == Task::Pool).then_some(InputTotals {
             total,
-            per_s: ratio(total as f64, self.duration_s),
+            per_s: ratio(inside as f64, self.window.seconds),
         })
     }
 
     fn audio(&self) -> Option<AudioTotals> {
-        let lengths = self.completed.iter().filter_map(|record| record.audio);
-        let seconds = lengths.map(Nanos::as_secs_f64).sum();
+        let length = |record: &RequestRecord| record.audio.unwrap_or_default().as_secs_f64();
+        let inside: f64 = self.in_window().map(length).sum();
         (self.options.task == Task::Transcribe).then_some(AudioTotals {
-            seconds,
-            rtfx: ratio(seconds, self.duration_s),
+            seconds: self.completed.iter().map(|record| length(record)).sum(),
+            rtfx: ratio(inside, self.window.seconds),
         })
     }
 
@@ -321,8 +442,8 @@ impl Run<'_> {
 
     fn goodput(&self, convention: Convention) -> Option<Goodput> {
         let slo = self.options.slo.as_ref().filter(|slo| !slo.is_empty())?;
-        let sent = self.requests.sent;
-        let goodput = Goodput::of(self.completed, sent, self.duration_s, (slo, convention));
+        let asked = self.requests.to_be_answered();
+        let goodput = Goodput::of(self.completed, asked, self.window, (slo, convention));
         let tokens_per_s = goodput.tokens_per_s;
         Some(Goodput {
             tokens_per_s: tokens_per_s.filter(|_| self.tokens.output.is_some()),

@@ -253,14 +253,13 @@ impl RequestsExport<'_> {
     fn entry<'r>(&'r self, record: &'r RequestRecord) -> RequestEntry<'r> {
         let sent = record.timeline.sent.map(Nanos::as_secs_f64);
         let timestamp = sent.map(|sent| self.report.facts.epoch_unix + sent);
-        let failure = record.outcome.failure();
-        let whole = failure.is_none();
+        let whole = record.outcome.is_success();
         let streams = !comes_whole(self.report.setup.task, self.report.setup.streamed);
         RequestEntry {
             request_id: Some(Cow::Owned((self.request_id)(record.id))),
             trace_id: None,
             success: whole,
-            error_message: failure.map(|failure| Cow::Owned(failure.to_string())),
+            error_message: record.outcome.problem().map(Cow::Owned),
             timestamp,
             send_time_iso: timestamp.and_then(iso).map(Cow::Owned),
             client_metrics: if whole {

@@ -337,8 +337,5 @@ fn generated_text(record: &RequestRecord) -> Cow<'_, str> {
 }
 
 fn error(record: &RequestRecord) -> String {
-    record
-        .outcome
-        .failure()
-        .map_or_else(String::new, ToString::to_string)
+    record.outcome.problem().unwrap_or_default()
 }

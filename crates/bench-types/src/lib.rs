@@ -7,7 +7,7 @@ mod run;
 mod time;
 mod timeline;
 
-pub use outcome::{Failure, FailureClass, Finish, Outcome, TimeoutPhase};
+pub use outcome::{Failure, FailureClass, Finish, HangUp, Outcome, TimeoutPhase};
 pub use record::{
     ReceiveCounts, RequestKind, RequestRecord, ServerTimings, TokenSource, Transcript,
 };

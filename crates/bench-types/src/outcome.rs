@@ -10,6 +10,9 @@ pub enum Outcome {
     Completed(Finish),
     /// It did not.
     Failed(Failure),
+    /// The client hung up on it, so that nobody knows how it would have ended: neither an answer
+    /// nor a failure of the server.
+    HungUp(HangUp),
 }
 
 impl Outcome {
@@ -21,9 +24,51 @@ impl Outcome {
     /// The failure, if it is one.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Outcome::Completed(_) => None,
+            Outcome::Completed(_) | Outcome::HungUp(_) => None,
             Outcome::Failed(failure) => Some(failure),
         }
+    }
+
+    /// Whether the request has no whole answer and somebody other than the client may be to
+    /// blame.
+    pub fn is_failure(&self) -> bool {
+        self.failure().is_some()
+    }
+
+    /// Why the client hung up, if it did.
+    pub fn hang_up(&self) -> Option<HangUp> {
+        match self {
+            Outcome::HungUp(reason) => Some(*reason),
+            Outcome::Completed(_) | Outcome::Failed(_) => None,
+        }
+    }
+
+    /// Why there is no whole answer, in words; `None` if there is one.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            Outcome::Completed(_) => None,
+            Outcome::Failed(failure) => Some(failure.to_string()),
+            Outcome::HungUp(reason) => Some(reason.to_string()),
+        }
+    }
+}
+
+/// Why a client hung up on a request that was not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HangUp {
+    /// As a user who does not want the rest: the workload asks for it.
+    Cancelled,
+    /// The time of the run was over, and the grace period after it: the observation is censored.
+    Censored,
+}
+
+impl fmt::Display for HangUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HangUp::Cancelled => "cancelled by the client, as the workload asks",
+            HangUp::Censored => "cut off when the time of the run was over",
+        })
     }
 }
 

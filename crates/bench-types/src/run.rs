@@ -71,6 +71,11 @@ pub struct RunFacts {
     pub start: Nanos,
     /// When the last request ended.
     pub end: Nanos,
+    /// How long requests were released, from `start`, in a run that was limited in time: what
+    /// was done in this window makes the throughput. `None` in a run that ended with its last
+    /// request.
+    #[serde(default)]
+    pub window: Option<Nanos>,
     /// How it ended.
     pub ended: RunEnd,
     /// Requests in the plan, sent or not.

@@ -34,7 +34,7 @@ impl RequestSample {
         RequestSample {
             id: Some(record.id.to_string()),
             success,
-            error: record.outcome.failure().map(ToString::to_string),
+            error: record.outcome.problem(),
             start: Some(start(record).as_secs_f64()),
             client_queue: queue_time(record).map(Nanos::as_secs_f64),
             ttft: span(ttft),
