@@ -248,7 +248,7 @@ impl Collector<'_> {
     }
 
     fn take(&mut self, record: RequestRecord) {
-        self.failed += u64::from(!record.outcome.is_success());
+        self.failed += u64::from(record.outcome.is_failure());
         self.observer.record(&record);
         self.collected.push(record);
     }

@@ -88,6 +88,7 @@ impl RunBuilder {
                 let last = match self.try_one(target, &models[0], clock).await {
                     Ok(Outcome::Completed(_)) => break,
                     Ok(Outcome::Failed(failure)) => failure,
+                    Ok(Outcome::HungUp(_)) => Failure::Cancelled,
                     Err(error) if error.is_lasting() => return Err(error),
                     Err(RunError::Unreachable(error)) => error.into(),
                     Err(other) => return Err(other),
@@ -147,6 +148,10 @@ impl RunBuilder {
                         served.join(", ")
                     )),
                     Outcome::Failed(answer) => {
+                        return Err(without_answer(target.url(), model, answer, served));
+                    }
+                    Outcome::HungUp(_) => {
+                        let answer = Failure::Cancelled;
                         return Err(without_answer(target.url(), model, answer, served));
                     }
                 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
+mod beside;
 mod distribution;
 mod error;
 mod judge;
@@ -18,6 +19,7 @@ pub mod tokens;
 mod window;
 
 pub use audit::{LimitReason, SelfAudit, WorkerAudit};
+pub use beside::{Probes, WarmUp};
 pub use distribution::{Distribution, Percentile, Place, parse_percentiles};
 pub use error::MetricsError;
 pub use judge::{Finding, Judge, JudgeOptions, Judgement, Verdict};

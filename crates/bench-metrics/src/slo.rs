@@ -145,7 +145,10 @@ impl Goodput {
         (slo, convention): (&Slo, Convention),
     ) -> Goodput {
         let (mut good, mut in_window, mut tokens) = (0, 0_u64, 0.0);
-        for record in completed.iter().filter(|record| slo.met(record, convention)) {
+        for record in completed
+            .iter()
+            .filter(|record| slo.met(record, convention))
+        {
             good += 1;
             in_window += u64::from(window.has_end_of(record));
             tokens += window.output_tokens(record);

@@ -337,12 +337,12 @@ impl Counts {
     }
 
     /// Sent, to be answered, and not answered whole: failed or censored.
-    fn lost(&self) -> u64 {
-        self.to_be_answered() - self.completed
+    pub fn lost(&self) -> u64 {
+        self.awaited() - self.completed
     }
 
     /// Sent, and not to be cancelled.
-    fn to_be_answered(&self) -> u64 {
+    fn awaited(&self) -> u64 {
         self.sent - self.cancelled
     }
 }
@@ -379,7 +379,10 @@ impl Run<'_> {
         let window = self.window;
         let rate = |count: f64| ratio(count, window.seconds);
         let input: f64 = self.tokens_by(Window::input_tokens);
-        let output = self.tokens.output.map(|_| self.tokens_by(Window::output_tokens));
+        let output = self
+            .tokens
+            .output
+            .map(|_| self.tokens_by(Window::output_tokens));
         Throughput {
             requests_per_s: rate(self.in_window().count() as f64),
             output_tokens_per_s: output.map(rate),
@@ -388,8 +391,11 @@ impl Run<'_> {
     }
 
     fn tokens_by(&self, count: fn(&Window, &RequestRecord) -> f64) -> f64 {
-        let counts = self.completed.iter().map(|record| count(&self.window, record));
-        counts.sum()
+        total(
+            self.completed
+                .iter()
+                .map(|record| count(&self.window, record)),
+        )
     }
 
     /// The completed requests that ended in the window.
@@ -418,10 +424,9 @@ impl Run<'_> {
 
     fn audio(&self) -> Option<AudioTotals> {
         let length = |record: &RequestRecord| record.audio.unwrap_or_default().as_secs_f64();
-        let inside: f64 = self.in_window().map(length).sum();
         (self.options.task == Task::Transcribe).then_some(AudioTotals {
-            seconds: self.completed.iter().map(|record| length(record)).sum(),
-            rtfx: ratio(inside, self.window.seconds),
+            seconds: total(self.completed.iter().map(|record| length(record))),
+            rtfx: ratio(total(self.in_window().map(length)), self.window.seconds),
         })
     }
 
@@ -442,7 +447,7 @@ impl Run<'_> {
 
     fn goodput(&self, convention: Convention) -> Option<Goodput> {
         let slo = self.options.slo.as_ref().filter(|slo| !slo.is_empty())?;
-        let asked = self.requests.to_be_answered();
+        let asked = self.requests.awaited();
         let goodput = Goodput::of(self.completed, asked, self.window, (slo, convention));
         let tokens_per_s = goodput.tokens_per_s;
         Some(Goodput {
@@ -450,6 +455,11 @@ impl Run<'_> {
             ..goodput
         })
     }
+}
+
+/// The sum, which of no numbers is 0 and not -0.
+fn total(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.fold(0.0, |sum, number| sum + number)
 }
 
 impl TokenTotals {

@@ -1,4 +1,4 @@
-use bench_metrics::{SelfAudit, Summary};
+use bench_metrics::{Probes, SelfAudit, Summary, WarmUp};
 use bench_types::Task;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -31,6 +31,12 @@ pub struct Bench {
     /// The numbers of each model, if there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub per_model: Vec<Breakdown>,
+    /// What was sent before anything was measured, if anything was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUp>,
+    /// The small requests that were sent beside the load, if any were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<Probes>,
     /// What the servers said about themselves, by target.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub servers: Map<String, Value>,
@@ -66,6 +72,8 @@ impl Bench {
             summary: report.summary.clone(),
             per_server: report.per_server.clone(),
             per_model: report.per_model.clone(),
+            warm_up: report.warm_up,
+            probes: report.probes.clone(),
             servers: report.setup.server_info.clone(),
             self_audit: report.audit.clone(),
             reproducibility: Reproducibility {

@@ -23,6 +23,9 @@ pub fn console(report: &Report) -> String {
     if let Some(streams) = account.streams() {
         page.section(&streams);
     }
+    for section in account.beside() {
+        page.section(&section);
+    }
     for table in [account.servers(), account.models()].iter().flatten() {
         breakdown::table(&mut page, table);
     }
@@ -93,7 +96,7 @@ fn conventions(page: &mut Page, account: &Account<'_>) {
     page.heading("Where Conventions Differ");
     let [vllm, strict, intended] = ConventionRow::COLUMNS;
     let mut head = format!("{:<20}{vllm:>10}{strict:>10}{intended:>10}", "");
-    if account.summary.requests.failed > 0 {
+    if account.has_losses() {
         // Writing to a String cannot fail.
         let _ = write!(head, "{:>12}", ConventionRow::WITH_FAILURES);
     }

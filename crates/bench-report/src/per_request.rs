@@ -21,7 +21,8 @@ pub struct DetailedBench<'a> {
 /// What this toolkit adds to the arrays of a result, in their order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PerRequest<'a> {
-    /// Seconds from the start of each request to its failure; zero if it was answered whole.
+    /// Seconds from the start of each request to its failure, or to the moment the client hung
+    /// up; zero if it was answered whole.
     pub failed_after: Column<'a, f64>,
     /// Tokens of each chunk, the first one included; nothing where that is not known. Absent
     /// if it is known of no request, or if every chunk of the run had one token: see
@@ -66,7 +67,7 @@ pub(crate) fn start(record: &RequestRecord) -> Nanos {
     timeline.sent.unwrap_or(timeline.released)
 }
 
-/// How long a request lasted that failed.
+/// How long a request lasted that was not answered whole.
 pub(crate) fn failed_after(record: &RequestRecord) -> Option<Nanos> {
     let failed = !record.outcome.is_success();
     failed.then(|| record.timeline.closed.since(start(record)))

@@ -13,7 +13,7 @@ mod write;
 
 use bench_metrics::SummaryOptions;
 use bench_metrics::tokens::{KeepText, needs_counting, settle_from_text};
-use bench_types::{Nanos, RequestRecord, RunEnd, RunFacts};
+use bench_types::{Nanos, RequestKind, RequestRecord, RunEnd, RunFacts, WarmUpFacts};
 use serde::{Deserialize, Serialize};
 
 use crate::{Report, Setup};
@@ -97,16 +97,42 @@ impl RecordLog {
             return end.facts.clone();
         }
         let header = &self.header;
-        let closed = self.records.iter().map(|record| record.timeline.closed);
+        let measured = || {
+            self.records
+                .iter()
+                .filter(|record| record.kind == RequestKind::Load)
+        };
+        let start = self.start();
+        let closed = measured().map(|record| record.timeline.closed);
         RunFacts {
             epoch_unix: header.epoch_unix,
-            start: header.start,
-            end: closed.max().unwrap_or(header.start),
+            start,
+            end: closed.max().unwrap_or(start),
+            warm_up: (start > header.start).then_some(WarmUpFacts {
+                start: header.start,
+                end: start,
+                ..WarmUpFacts::default()
+            }),
             ended: RunEnd::Interrupted,
             planned: header.planned,
             unpaced: header.unpaced,
             simulated: header.simulated,
             ..RunFacts::default()
+        }
+    }
+
+    /// When the measured load of a run that was killed began: after a warm-up with the first
+    /// measured request.
+    fn start(&self) -> Nanos {
+        let of = |kind| {
+            self.records
+                .iter()
+                .filter(move |record| record.kind == kind)
+        };
+        let first = of(RequestKind::Load).map(|record| record.timeline.scheduled);
+        match (of(RequestKind::WarmUp).next(), first.min()) {
+            (Some(_), Some(first)) => first,
+            _ => self.header.start,
         }
     }
 

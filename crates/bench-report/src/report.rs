@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
-use bench_metrics::{Convention, Metric, SelfAudit, Summary, SummaryOptions};
-use bench_types::{RequestRecord, RunEnd, RunFacts, Task};
+use bench_metrics::{Convention, Metric, Probes, SelfAudit, Summary, SummaryOptions, WarmUp};
+use bench_types::{RequestKind, RequestRecord, RunEnd, RunFacts, Task};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -90,14 +90,21 @@ pub struct Report {
     pub setup: Setup,
     /// Facts about the run as a whole.
     pub facts: RunFacts,
-    /// Every request, in the order of sending.
+    /// Every measured request, in the order of sending.
     pub records: Vec<RequestRecord>,
+    /// Every other request: those of the warm-up and the probes. They are in no number but
+    /// `warm_up` and `probes`.
+    pub beside: Vec<RequestRecord>,
     /// All numbers.
     pub summary: Summary,
     /// The numbers of each server, if there were several.
     pub per_server: Vec<Breakdown>,
     /// The numbers of each model, if there were several.
     pub per_model: Vec<Breakdown>,
+    /// What was sent before anything was measured, if anything was.
+    pub warm_up: Option<WarmUp>,
+    /// What was sent to feel how long a small request takes, if anything was.
+    pub probes: Option<Probes>,
     /// What the client says about itself.
     pub audit: SelfAudit,
     /// What the user should know, one sentence each.
@@ -114,6 +121,10 @@ impl Report {
         options: &SummaryOptions,
     ) -> Report {
         records.sort_by_key(|record| record.id);
+        let warm_up = WarmUp::of(&records, &facts);
+        let probes = Probes::of(&records, &facts);
+        let measured = |record: &RequestRecord| record.kind == RequestKind::Load;
+        let (records, beside): (Vec<_>, Vec<_>) = records.into_iter().partition(measured);
         let options = SummaryOptions {
             task: setup.task,
             streamed: setup.streamed,
@@ -127,6 +138,9 @@ impl Report {
             per_server: Breakdown::of(servers, |record| record.server_index, &records, run),
             per_model: Breakdown::of(models, |record| record.model_index, &records, run),
             audit: SelfAudit::of(&records, &facts),
+            warm_up,
+            probes,
+            beside,
             warnings: Vec::new(),
             setup,
             facts,

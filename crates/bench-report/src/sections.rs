@@ -1,9 +1,12 @@
 //! A report as headings, labels and values, for whatever shows it: a terminal, a page.
 
+mod beside;
 mod parts;
 mod serving;
 
-use bench_metrics::{Convention, Distribution, Goodput, Metric, SelfAudit, Summary, comes_whole};
+use bench_metrics::{
+    Convention, Distribution, Goodput, Metric, Probes, SelfAudit, Summary, WarmUp, comes_whole,
+};
 use bench_types::{LagSummary, ReceiveClock, Task};
 
 pub use parts::PartTable;
@@ -74,7 +77,7 @@ pub struct ConventionRow {
     pub label: String,
     /// By [`ConventionRow::COLUMNS`]; `None` where it is not known.
     pub values: [Option<f64>; 3],
-    /// With every failed request as an infinite sample, if any request failed.
+    /// With every failed or censored request as an infinite sample, if there are any.
     pub with_failures: Option<f64>,
     lost: bool,
 }
@@ -113,6 +116,10 @@ pub struct Account<'a> {
     pub per_server: &'a [Breakdown],
     /// The numbers of each model, if there were several.
     pub per_model: &'a [Breakdown],
+    /// What was sent before anything was measured, if anything was.
+    pub warm_up: Option<WarmUp>,
+    /// The small requests that were sent beside the load, if any were.
+    pub probes: Option<&'a Probes>,
     simulated: bool,
     partial: bool,
     task: Task,
@@ -128,6 +135,8 @@ impl<'a> From<&'a Report> for Account<'a> {
             metrics: setup.metrics.clone(),
             per_server: &report.per_server,
             per_model: &report.per_model,
+            warm_up: report.warm_up,
+            probes: report.probes.as_ref(),
             simulated: report.facts.simulated,
             partial: report.is_partial(),
             task: setup.task,
@@ -149,6 +158,8 @@ impl<'a> Account<'a> {
                 .collect(),
             per_server: &bench.per_server,
             per_model: &bench.per_model,
+            warm_up: bench.warm_up,
+            probes: bench.probes.as_ref(),
             simulated: bench.simulated,
             partial: bench.partial,
             task: bench.task,
@@ -175,6 +186,11 @@ impl<'a> Account<'a> {
             banners.push(Banner::new("NO DATA", text));
         }
         banners
+    }
+
+    /// Whether any request counts as infinitely slow in percentiles with failures.
+    pub fn has_losses(&self) -> bool {
+        self.summary.requests.failed + self.summary.requests.censored > 0
     }
 
     /// Every statistic of the chosen metrics, and goodput, under every convention.
@@ -209,7 +225,7 @@ impl<'a> Account<'a> {
         let Some(any) = vllm.or(strict).filter(|any| any.count > 0) else {
             return Vec::new();
         };
-        let lost = summary.requests.failed > 0 && metric.per_request;
+        let lost = self.has_losses() && metric.per_request;
         let row = |statistic: Statistic| {
             let value = |distribution: Option<&Distribution>| statistic.of(distribution?);
             let (lost, with_failures) = match statistic {

@@ -152,6 +152,21 @@ pub struct VllmResult<'a> {
     /// Changes of the rate during a ramp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rps_change_events: Option<Vec<RateChange>>,
+    /// Probes answered whole; this and the following only if probes were sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_completed: Option<u64>,
+    /// Probes not answered whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_failed: Option<u64>,
+    /// Median end-to-end latency of the probes in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_median_e2el_ms: Option<f64>,
+    /// Its 99th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_p99_e2el_ms: Option<f64>,
+    /// Its maximum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_max_e2el_ms: Option<f64>,
     /// Statistics in milliseconds, each a key of its own such as `p99_ttft_ms`.
     #[serde(flatten, with = "statistics")]
     pub statistics: Vec<MetricStats>,
@@ -202,6 +217,11 @@ const KEYS: &[&str] = &[
     "max_concurrent_requests",
     "rtfx",
     "rps_change_events",
+    "probe_completed",
+    "probe_failed",
+    "probe_median_e2el_ms",
+    "probe_p99_e2el_ms",
+    "probe_max_e2el_ms",
     "bench",
 ];
 
@@ -230,6 +250,7 @@ impl<'a> VllmResult<'a> {
         let streams = !comes_whole(setup.task, setup.streamed);
         let peak = summary.vllm.peak.filter(|_| generated);
         let goodput = summary.vllm.goodput.map(|goodput| goodput.requests_per_s);
+        let probes = report.probes.as_ref();
         VllmResult {
             date: setup.date.clone(),
             endpoint_type: setup.backend.clone(),
@@ -273,6 +294,11 @@ impl<'a> VllmResult<'a> {
             max_concurrent_requests: peak.map(|peak| peak.concurrent_requests),
             rtfx: generated.then(|| summary.audio.map_or(0.0, |audio| audio.rtfx)),
             rps_change_events: ramp_up.map(|ramp_up| ramp_up.changes.clone()),
+            probe_completed: probes.map(|probes| probes.completed),
+            probe_failed: probes.map(|probes| probes.failed),
+            probe_median_e2el_ms: probes.map(|probes| probes.e2el.median),
+            probe_p99_e2el_ms: probes.map(|probes| probes.e2el.percentile(99.0).unwrap_or(0.0)),
+            probe_max_e2el_ms: probes.map(|probes| probes.e2el.max),
             statistics: metric_stats(report),
             extra: Vec::new(),
             bench: Some(Box::new(DetailedBench {

@@ -26,6 +26,42 @@ pub enum RunEnd {
     Interrupted,
 }
 
+/// What ended a warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarmUpEnd {
+    /// As many conversations were sent as were asked for.
+    Count,
+    /// It had lasted as long as it was to last.
+    Time,
+    /// The server had become steady.
+    Stable,
+    /// The run was stopped before anything was measured.
+    Stopped,
+    /// Not known: the run was killed.
+    #[default]
+    Unknown,
+}
+
+/// Facts about the warm-up of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmUpFacts {
+    /// When its load began.
+    pub start: Nanos,
+    /// When the measured load took over; of a warm-up that stood apart, when its last request
+    /// ended.
+    pub end: Nanos,
+    /// What ended it.
+    pub ended_by: WarmUpEnd,
+    /// Whether it was to go on until the server was steady, and whether that came about.
+    #[serde(default)]
+    pub became_stable: Option<bool>,
+    /// Whether all of its requests had ended before the measured load began, because something
+    /// was asked of the servers between them.
+    #[serde(default)]
+    pub apart: bool,
+}
+
 /// A distribution of delays boiled down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LagSummary {
@@ -76,6 +112,9 @@ pub struct RunFacts {
     /// request.
     #[serde(default)]
     pub window: Option<Nanos>,
+    /// The warm-up before `start`, if there was one.
+    #[serde(default)]
+    pub warm_up: Option<WarmUpFacts>,
     /// How it ended.
     pub ended: RunEnd,
     /// Requests in the plan, sent or not.

@@ -25,7 +25,7 @@ pub(super) fn conventions(account: &Account<'_>) -> Option<Table> {
     }
     let mut head = vec![Heading::text("Statistic")];
     head.extend(ConventionRow::COLUMNS.map(Heading::number));
-    if account.summary.requests.failed > 0 {
+    if account.has_losses() {
         head.push(Heading::number(ConventionRow::WITH_FAILURES));
     }
     let columns = head.len() - 1;
@@ -170,11 +170,12 @@ fn failures_by_text(run: &RunResult) -> Vec<Row> {
     rows
 }
 
-/// Peaks, stalls and the client's account of itself.
+/// Peaks, stalls, what was sent beside the load, and the client's account of itself.
 pub(super) fn audit(account: &Account<'_>) -> Vec<Table> {
     let sections: Vec<Section> = account
         .streams()
         .into_iter()
+        .chain(account.beside())
         .chain([account.self_audit()])
         .collect();
     sections.iter().map(Table::of_section).collect()

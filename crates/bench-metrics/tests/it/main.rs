@@ -1,6 +1,7 @@
 //! Tests of the metrics against hand-made timelines, numpy and slow oracles.
 
 mod audit;
+mod cut;
 mod definitions;
 mod distribution;
 mod judge;

@@ -1,5 +1,6 @@
 //! Tests of the renderers, with results of `vllm bench serve` itself as the measure.
 
+mod beside;
 mod console;
 mod destination;
 mod kinds;
