@@ -5,7 +5,7 @@ use bench_datasets::Tokenizer;
 use bench_http::{Target, TargetOptions};
 use bench_metrics::tokens::KeepText;
 use bench_metrics::{Metric, SummaryOptions};
-use bench_types::Conversation;
+use bench_types::{Conversation, Nanos};
 use http::{HeaderName, HeaderValue};
 
 use crate::arrivals::Arrivals;
@@ -17,9 +17,9 @@ use crate::{Balance, Control, Lora, RecordLogOptions, RequestOptions, Run, Timeo
 /// Connections opened before a run, at most. Further ones are opened when they are needed.
 const MOST_WARM: usize = 16_384;
 
-/// How many connections are kept in reserve while requests arrive at a rate: enough for this
-/// stretch of time at that rate.
-const RESERVE_SECONDS: f64 = 0.25;
+/// How many connections are kept in reserve while requests arrive: enough for the busiest
+/// stretch of this length.
+const RESERVE_SPAN: Nanos = Nanos::from_millis(250);
 
 /// Collects the options of a [`Run`]. Everything but the target, the backend and the
 /// conversations has a default.
@@ -115,8 +115,9 @@ impl RunBuilder {
         let threads = self.threads.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
         });
+        let offsets = self.arrivals.offsets(count);
         let reserve = if paced {
-            (self.arrivals.rate() * RESERVE_SECONDS).clamp(4.0, 1024.0) as usize
+            densest(&offsets, RESERVE_SPAN).clamp(4, 1024)
         } else {
             0
         };
@@ -128,7 +129,7 @@ impl RunBuilder {
             servers: Servers::new(targets, self.balance),
             backend: self.backend,
             first_ids: first_ids(&conversations),
-            offsets: self.arrivals.offsets(count),
+            offsets,
             paced,
             slots,
             warm_connections,
@@ -325,5 +326,30 @@ impl RunBuilder {
     /// The run, ready to be executed.
     pub fn build(self) -> Run {
         Run { options: self }
+    }
+}
+
+/// The most requests that are due within `span` of each other.
+fn densest(offsets: &[Nanos], span: Nanos) -> usize {
+    let mut first = 0;
+    let counts = offsets.iter().enumerate().map(|(last, time)| {
+        while offsets[first] + span < *time {
+            first += 1;
+        }
+        last + 1 - first
+    });
+    counts.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_busiest_stretch_decides() {
+        let times = [0, 300, 350, 400, 700].map(Nanos::from_millis);
+        assert_eq!(densest(&times, RESERVE_SPAN), 3);
+        assert_eq!(densest(&[], RESERVE_SPAN), 0);
+        assert_eq!(densest(&[Nanos::ZERO; 9], RESERVE_SPAN), 9);
     }
 }

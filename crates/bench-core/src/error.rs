@@ -3,6 +3,8 @@ use bench_http::{ConnectError, FetchError, HttpError};
 use bench_report::ReportError;
 use bench_types::Failure;
 
+use crate::ArrivalsError;
+
 /// Why a run could not be carried out. A failed request is not among the reasons: it is a
 /// record.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +13,9 @@ pub enum RunError {
     /// There is nothing to send.
     #[error("there is no request to send: the dataset is empty")]
     NothingToSend,
+    /// The load shape does not fit what is to be sent.
+    #[error(transparent)]
+    Arrivals(#[from] ArrivalsError),
     /// The target cannot be used.
     #[error(transparent)]
     Target(#[from] HttpError),

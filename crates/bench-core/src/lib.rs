@@ -29,7 +29,7 @@ mod stream;
 mod watchdog;
 mod worker;
 
-pub use arrivals::{Arrivals, ArrivalsError};
+pub use arrivals::{Arrivals, ArrivalsError, Ramp, RampOver, RampStrategy, Stage};
 pub use bench_backends as backends;
 pub use bench_datasets as datasets;
 pub use bench_http::{ProxyOptions, TargetOptions, TlsOptions};

@@ -23,7 +23,7 @@ impl RunBuilder {
     /// A plan to send `conversations` beside the measured ones.
     fn side_plan(&self, targets: &[Target], conversations: Vec<Conversation>) -> Plan {
         let mut plan = self.plan(targets.to_vec(), conversations);
-        plan.offsets.fill(Nanos::ZERO);
+        plan.offsets = vec![Nanos::ZERO; plan.conversations.len()];
         plan.paced = false;
         plan.keep_text = KeepText::Never;
         plan.warm_connections = plan.slots.unwrap_or(1);

@@ -56,6 +56,7 @@ impl Run {
     pub async fn execute(self, observer: &mut dyn Observer) -> Result<Report, RunError> {
         let mut run = self.options;
         run.try_encoding()?;
+        run.arrivals.check_count(run.conversations.len())?;
         let mut targets = Vec::new();
         for url in &run.base_urls {
             targets.push(Target::resolve(url, &run.transport).await?);
@@ -183,10 +184,11 @@ impl RunBuilder {
             tokenizer_id: self.tokenizer.as_ref().map(|t| t.id().to_owned()),
             num_prompts: plan.requests(),
             metadata: describe.metadata.clone(),
-            request_rate: self.arrivals.rate(),
+            request_rate: self.arrivals.rate(&plan.offsets),
             burstiness: self.arrivals.burstiness(),
             max_concurrency: self.max_concurrency.map(|slots| slots as u64),
-            ramp_up: None,
+            ramp_up: self.arrivals.ramp_up(&plan.offsets),
+            schedule: self.arrivals.schedule(&plan.offsets),
             metrics: self
                 .metrics
                 .clone()

@@ -71,6 +71,7 @@ fn report() -> Report {
         burstiness: 1.0,
         max_concurrency: None,
         ramp_up: None,
+        schedule: None,
         metrics: parse_metrics("ttft,tpot,itl,e2el").unwrap_or_default(),
         options: serde_json::Value::Null,
         provenance: Provenance::default(),

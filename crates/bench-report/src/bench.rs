@@ -3,7 +3,7 @@ use bench_types::Task;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Breakdown, Provenance, Report, SCHEMA_VERSION};
+use crate::{Breakdown, Provenance, Report, SCHEMA_VERSION, Schedule};
 
 /// What this toolkit adds to a result, under the key `bench`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Bench {
     /// Whether answers were streamed; if not, nothing is known of their tokens in time.
     #[serde(default = "yes")]
     pub streamed: bool,
+    /// When requests were to leave, if they had times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// All numbers under all conventions.
@@ -68,6 +71,7 @@ impl Bench {
             partial: report.is_partial(),
             task: report.setup.task,
             streamed: report.setup.streamed,
+            schedule: report.setup.schedule.clone(),
             warnings: report.warnings.clone(),
             summary: report.summary.clone(),
             per_server: report.per_server.clone(),

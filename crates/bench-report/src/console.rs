@@ -19,6 +19,9 @@ pub fn console(report: &Report) -> String {
     }
     let block = serving_block(&VllmResult::of(report, &records, false));
     page.0.push_str(&block);
+    if let Some(load) = account.load() {
+        page.section(&load);
+    }
     conventions(&mut page, &account);
     if let Some(streams) = account.streams() {
         page.section(&streams);

@@ -13,6 +13,7 @@ pub mod record_log;
 mod report;
 mod requests_file;
 mod run_result;
+mod schedule;
 mod sections;
 mod setup_json;
 mod statistic;
@@ -26,12 +27,15 @@ pub use destination::{Destination, PageFile, free_name};
 pub use error::ReportError;
 pub use per_request::{DetailedBench, PerRequest};
 pub use provenance::{Host, Provenance, Seeds};
-pub use report::{RampUp, RateChange, Report, SCHEMA_VERSION, Setup, date_stamp, date_stamp_of};
+pub use report::{
+    RampUp, RateChange, RateStep, Report, SCHEMA_VERSION, Setup, date_stamp, date_stamp_of,
+};
 pub use requests_file::{
     ClientMetrics, Content, DetailedData, RequestEntry, RequestParams, RequestsExport,
     RequestsFile, RequestsFormat, RequestsMetadata, ServerMetrics, TokenCounts,
 };
 pub use run_result::{Condition, Origin, RequestSample, RunResult, ServerTimes, Tool};
+pub use schedule::{Schedule, ScheduleKind};
 pub use sections::{Account, Banner, ConventionRow, PartTable, Section, serving_sections};
 pub use statistic::{MetricStats, Statistic};
 pub use vllm_json::{VllmResult, check_metadata};

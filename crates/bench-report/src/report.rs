@@ -1,13 +1,13 @@
 use std::fmt::Write as _;
 
 use bench_metrics::{Convention, Metric, Probes, SelfAudit, Summary, SummaryOptions, WarmUp};
-use bench_types::{RequestKind, RequestRecord, RunEnd, RunFacts, Task};
+use bench_types::{Nanos, RequestKind, RequestRecord, RunEnd, RunFacts, Task};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::{Breakdown, Part, Provenance, Statistic, setup_json};
+use crate::{Breakdown, Part, Provenance, Schedule, ScheduleKind, Statistic, setup_json};
 
 /// Version of what stands under `bench` in a result.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -52,6 +52,9 @@ pub struct Setup {
     pub max_concurrency: Option<u64>,
     /// How the rate rose during the run, if it did.
     pub ramp_up: Option<RampUp>,
+    /// When requests were to leave; `None` if they leave as early as slots allow.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
     /// Metrics with a section in the report and statistics at the top level of a result.
     #[serde(with = "setup_json::metrics")]
     pub metrics: Vec<&'static Metric>,
@@ -70,11 +73,20 @@ pub struct RampUp {
     pub start_rps: f64,
     /// Requests per second at the end.
     pub end_rps: f64,
-    /// When the whole-numbered rate changed.
-    pub changes: Vec<RateChange>,
+    /// When the whole-numbered rate changes.
+    pub steps: Vec<RateStep>,
 }
 
 /// A change of the rate during a ramp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateStep {
+    /// The new rate, rounded down.
+    pub rps: u64,
+    /// When, from the start of the run.
+    pub after: Nanos,
+}
+
+/// A change of the rate during a ramp, as a result tells it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RateChange {
     /// The new rate, rounded down.
@@ -199,11 +211,7 @@ impl Setup {
     /// See [`Report::file_name`].
     pub fn file_name(&self) -> String {
         let label = self.label.as_deref().filter(|label| !label.is_empty());
-        let mut name = format!(
-            "{}-{:?}qps",
-            label.unwrap_or(&self.backend),
-            self.request_rate
-        );
+        let mut name = format!("{}-{}", label.unwrap_or(&self.backend), self.rate_name());
         if let Some(concurrency) = self.max_concurrency {
             // Writing to a String cannot fail.
             let _ = write!(name, "-concurrency{concurrency}");
@@ -213,13 +221,33 @@ impl Setup {
         let _ = write!(name, "-{model}-{}.json", self.date);
         name
     }
+
+    /// The load in the name of a file: as `vllm bench serve` has it, where it has such a load.
+    fn rate_name(&self) -> String {
+        let kind = self.schedule.as_ref().map(|schedule| schedule.kind);
+        match (&self.ramp_up, kind) {
+            (Some(ramp), _) => format!(
+                "ramp-up-{}-{}qps-{}qps",
+                ramp.strategy, ramp.start_rps, ramp.end_rps
+            ),
+            (None, Some(kind @ (ScheduleKind::Stages | ScheduleKind::Trace))) => {
+                format!("{kind}-{:.2}qps", self.request_rate)
+            }
+            (None, _) => format!("{:?}qps", self.request_rate),
+        }
+    }
 }
 
 /// A point in time, in seconds since 1970, as `YYYYmmdd-HHMMSS` in the local time zone.
 pub fn date_stamp(unix_seconds: f64) -> String {
-    let time = Timestamp::from_millisecond((unix_seconds * 1e3) as i64).unwrap_or_default();
+    local_time(unix_seconds, "%Y%m%d-%H%M%S")
+}
+
+/// A point in time, in seconds since 1970, in the local time zone as `form` says.
+pub(crate) fn local_time(unix_seconds: f64, form: &str) -> String {
+    let time = Timestamp::from_microsecond((unix_seconds * 1e6) as i64).unwrap_or_default();
     let local = time.to_zoned(TimeZone::system());
-    local.strftime("%Y%m%d-%H%M%S").to_string()
+    local.strftime(form).to_string()
 }
 
 /// A date as other tools write it, as `YYYYmmdd-HHMMSS`: a point in time in the local time

@@ -13,7 +13,7 @@ pub use parts::PartTable;
 pub(crate) use serving::Serving;
 pub use serving::serving_sections;
 
-use crate::{Bench, Breakdown, Report, RunResult, Statistic};
+use crate::{Bench, Breakdown, Report, RunResult, Schedule, ScheduleKind, Statistic};
 
 /// A heading, and values with their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +120,7 @@ pub struct Account<'a> {
     pub warm_up: Option<WarmUp>,
     /// The small requests that were sent beside the load, if any were.
     pub probes: Option<&'a Probes>,
+    schedule: Option<&'a Schedule>,
     simulated: bool,
     partial: bool,
     task: Task,
@@ -137,6 +138,7 @@ impl<'a> From<&'a Report> for Account<'a> {
             per_model: &report.per_model,
             warm_up: report.warm_up,
             probes: report.probes.as_ref(),
+            schedule: setup.schedule.as_ref(),
             simulated: report.facts.simulated,
             partial: report.is_partial(),
             task: setup.task,
@@ -160,6 +162,7 @@ impl<'a> Account<'a> {
             per_model: &bench.per_model,
             warm_up: bench.warm_up,
             probes: bench.probes.as_ref(),
+            schedule: bench.schedule.as_ref(),
             simulated: bench.simulated,
             partial: bench.partial,
             task: bench.task,
@@ -246,6 +249,20 @@ impl<'a> Account<'a> {
         let percentiles = percentiles.map(|percentile| Statistic::Percentile(percentile.p));
         let means = [Statistic::Mean, Statistic::Median].into_iter();
         means.chain(percentiles).map(row).collect()
+    }
+
+    /// When requests were to leave, where a rate does not say it all.
+    pub fn load(&self) -> Option<Section> {
+        let more = |schedule: &&Schedule| schedule.kind != ScheduleKind::Rate;
+        let schedule = self.schedule.filter(more)?;
+        let mut section = Section::new("Load");
+        section.row("Load shape", schedule.kind);
+        section.row("Arrivals", &schedule.text);
+        section.number("Last arrival due (s)", schedule.last_s);
+        if let Some(rate) = schedule.mean_rps {
+            section.number("Mean rate offered (req/s)", rate);
+        }
+        Some(section)
     }
 
     /// Exact peaks and stalls; `None` if no request was completed.

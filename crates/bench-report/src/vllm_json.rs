@@ -1,16 +1,17 @@
 use std::borrow::Cow;
 
 use bench_metrics::{Convention, choice_gaps, comes_whole, e2el, queue_time, ttft};
-use bench_types::{Nanos, RequestRecord, Task};
+use bench_types::{Nanos, RequestRecord, RunFacts, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 use crate::flat::{extra, metadata, nullable, statistics};
 use crate::per_request::start;
+use crate::report::local_time;
 use crate::statistic::metric_stats;
 use crate::{
-    Bench, Column, DetailedBench, MetricStats, PerRequest, RateChange, Report, ReportError,
-    Statistic, column, setup_json,
+    Bench, Column, DetailedBench, MetricStats, PerRequest, RampUp, RateChange, RateStep, Report,
+    ReportError, Statistic, column, setup_json,
 };
 
 /// A result in the schema of `vllm bench serve` 0.32, with all else under `bench`.
@@ -293,7 +294,7 @@ impl<'a> VllmResult<'a> {
             max_output_tokens_per_s: peak.and_then(|peak| peak.output_tokens_per_s),
             max_concurrent_requests: peak.map(|peak| peak.concurrent_requests),
             rtfx: generated.then(|| summary.audio.map_or(0.0, |audio| audio.rtfx)),
-            rps_change_events: ramp_up.map(|ramp_up| ramp_up.changes.clone()),
+            rps_change_events: ramp_up.map(|ramp_up| rate_changes(ramp_up, &report.facts)),
             probe_completed: probes.map(|probes| probes.completed),
             probe_failed: probes.map(|probes| probes.failed),
             probe_median_e2el_ms: probes.map(|probes| probes.e2el.median),
@@ -317,6 +318,18 @@ impl<'a> VllmResult<'a> {
         let found = stats.values.iter().find(|(known, _)| *known == statistic)?;
         Some(found.1)
     }
+}
+
+/// When the rate changed, by the clock on the wall.
+fn rate_changes(ramp_up: &RampUp, facts: &RunFacts) -> Vec<RateChange> {
+    let change = |step: &RateStep| {
+        let at = facts.epoch_unix + (facts.start + step.after).as_secs_f64();
+        RateChange {
+            rps: step.rps,
+            timestamp: local_time(at, "%Y-%m-%dT%H:%M:%S.%6f"),
+        }
+    };
+    ramp_up.steps.iter().map(change).collect()
 }
 
 /// A whole number without a decimal point, as Python writes an `int`.

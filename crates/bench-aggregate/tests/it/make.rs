@@ -54,6 +54,7 @@ fn setup() -> Setup {
         burstiness: 1.0,
         max_concurrency: Some(2),
         ramp_up: None,
+        schedule: None,
         metrics: parse_metrics("ttft,e2el,queue_time").expect("known metrics"),
         options: serde_json::json!({"seed": 0, "ratio": 0.1}),
         provenance: Provenance {

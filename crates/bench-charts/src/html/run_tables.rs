@@ -170,11 +170,13 @@ fn failures_by_text(run: &RunResult) -> Vec<Row> {
     rows
 }
 
-/// Peaks, stalls, what was sent beside the load, and the client's account of itself.
+/// The load shape, peaks, stalls, what was sent beside the load, and the client's account of
+/// itself.
 pub(super) fn audit(account: &Account<'_>) -> Vec<Table> {
     let sections: Vec<Section> = account
-        .streams()
+        .load()
         .into_iter()
+        .chain(account.streams())
         .chain(account.beside())
         .chain([account.self_audit()])
         .collect();

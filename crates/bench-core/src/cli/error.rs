@@ -51,7 +51,10 @@ impl OptionsError {
         match self {
             // A backend refuses what it cannot send, such as a parameter that it does not have.
             OptionsError::Run(
-                RunError::Target(_) | RunError::Backend(_) | RunError::Unsendable { .. },
+                RunError::Target(_)
+                | RunError::Arrivals(_)
+                | RunError::Backend(_)
+                | RunError::Unsendable { .. },
             ) => true,
             OptionsError::Run(_) => false,
             OptionsError::Flag { .. }

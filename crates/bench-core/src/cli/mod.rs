@@ -15,7 +15,7 @@ pub use carry_out::Carried;
 pub use error::OptionsError;
 pub use options::{
     ClientOptions, ControlOptions, LoadOptions, ResultOptions, RunOptions, SendOptions,
-    ServerOptions,
+    ServerOptions, ShapeOptions,
 };
 pub use prepare::Surroundings;
 pub use progress::ProgressBar;

@@ -1,7 +1,7 @@
 use bench_core::types::{MarkKind, Nanos, RunEnd, TokenSource};
 use bench_core::{
-    Arrivals, Observer, Phase, Progress, RequestIds, RequestOptions, Run, RunBuilder,
-    backends::backend,
+    Arrivals, Observer, Phase, Progress, Ramp, RampOver, RampStrategy, RequestIds, RequestOptions,
+    Run, RunBuilder, backends::backend,
 };
 
 use super::{execute, prompts, quick, run, start, succeeded};
@@ -105,10 +105,10 @@ async fn requests_leave_in_the_order_of_the_dataset() {
 async fn a_rate_sets_the_times_and_a_full_house_keeps_them() {
     let server = start(quick());
     let arrivals = Arrivals::gamma(400.0, 1.0, 3).expect("a shape");
-    let open = execute(run(&server, prompts(40, 2)).arrivals(arrivals)).await;
+    let open = execute(run(&server, prompts(40, 2)).arrivals(arrivals.clone())).await;
     let capped = execute(
         run(&server, prompts(40, 2))
-            .arrivals(arrivals)
+            .arrivals(arrivals.clone())
             .max_concurrency(1),
     )
     .await;
@@ -245,4 +245,64 @@ async fn unix_sockets_carry_whole_runs() {
         "found out from the server"
     );
     drop(server);
+}
+
+#[tokio::test]
+async fn every_open_loop_sends_at_its_times_and_says_what_it_was() {
+    let ramp = |over| Ramp {
+        strategy: RampStrategy::Linear,
+        start_rps: 50.0,
+        end_rps: 200.0,
+        over,
+    };
+    let stages = ["100rps:150ms", "0rps:50ms", "200rps:50ms"];
+    let stages = stages.map(|stage| stage.parse().expect("a stage"));
+    let trace = [0, 40, 40, 90].map(Nanos::from_millis);
+    let shapes = [
+        (Arrivals::ramp(ramp(RampOver::Time), 1.0, 3), "ramp", 25),
+        (Arrivals::ramp(ramp(RampOver::Index), 1.0, 3), "ramp", 25),
+        (Arrivals::stages(stages.into(), 1.0, 3), "stages", 25),
+        (Arrivals::recorded(trace), "trace", 4),
+    ];
+    for (arrivals, kind, count) in shapes {
+        let arrivals = arrivals.expect("a shape");
+        let server = start(quick());
+        let builder = run(&server, prompts(count, 2)).arrivals(arrivals.clone());
+        let report = execute(builder).await;
+        let offsets = arrivals.offsets(count as usize);
+        assert_eq!(offsets.len() as u64, count);
+        for (record, offset) in report.records.iter().zip(&offsets) {
+            assert_eq!(record.timeline.scheduled, report.facts.start + *offset);
+        }
+        let schedule = report.setup.schedule.as_ref().expect("times");
+        assert_eq!(schedule.kind.to_string(), kind);
+        let last = offsets.last().expect("one").as_secs_f64();
+        assert_eq!(schedule.last_s, last);
+        let load = match kind {
+            "ramp" => "ramp-up-linear-50qps-200qps",
+            kind => kind,
+        };
+        let in_name = format!("vllm-{load}-");
+        assert!(
+            report.file_name().starts_with(&in_name),
+            "{}",
+            report.file_name()
+        );
+        assert_eq!(report.setup.ramp_up.is_some(), kind == "ramp");
+        let page = bench_core::report::console(&report);
+        assert!(page.contains("Last arrival due (s):"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_shape_with_too_few_times_is_found_out_before_the_load() {
+    let server = start(quick());
+    let trace = Arrivals::recorded([Nanos::ZERO]).expect("a shape");
+    let run = run(&server, prompts(2, 2)).arrivals(trace).build();
+    let told = run.execute(&mut ()).await.expect_err("one is missing");
+    assert!(
+        told.to_string().contains("for 1 requests, not for 2"),
+        "{told}"
+    );
+    assert_eq!(server.stats().requests, 0);
 }

@@ -28,6 +28,7 @@ pub(crate) fn setup() -> Setup {
         burstiness: 1.0,
         max_concurrency: None,
         ramp_up: None,
+        schedule: None,
         metrics: parse_metrics("ttft,tpot,itl,e2el").expect("known metrics"),
         options: serde_json::json!({"seed": 0}),
         provenance: Provenance {

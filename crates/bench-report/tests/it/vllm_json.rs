@@ -1,6 +1,8 @@
 use bench_metrics::Metric;
-use bench_report::{RampUp, RateChange, Report, Statistic, VllmResult, check_metadata};
-use bench_types::{Failure, RunEnd};
+use bench_report::{RampUp, RateChange, RateStep, Report, Statistic, VllmResult, check_metadata};
+use bench_types::{Failure, Nanos, RunEnd};
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use serde_json::Value;
 
 use crate::make;
@@ -118,12 +120,30 @@ fn our_keys_are_those_of_vllm_in_its_order() {
         strategy: "linear".to_owned(),
         start_rps: 2.0,
         end_rps: 10.0,
-        changes: vec![RateChange {
-            rps: 2,
-            timestamp: "2026-11-21T21:23:40.732874".to_owned(),
-        }],
+        steps: [(2, 0), (3, 1_500)]
+            .map(|(rps, ms)| RateStep {
+                rps,
+                after: Nanos::from_millis(ms),
+            })
+            .into(),
     });
     let ramp = write(&report, true);
+    let changes = value(&ramp)["rps_change_events"].clone();
+    let changes: Vec<RateChange> = serde_json::from_value(changes).unwrap();
+    let stamps = changes
+        .iter()
+        .map(|change| change.timestamp.parse::<DateTime>().unwrap());
+    let stamps: Vec<DateTime> = stamps.collect();
+    assert_eq!(
+        stamps[1].duration_since(stamps[0]),
+        SignedDuration::from_millis(1_500)
+    );
+    let form = "2026-11-21T21:23:40.732874";
+    assert!(
+        changes
+            .iter()
+            .all(|change| change.timestamp.len() == form.len())
+    );
     assert_eq!(strip(&ramp), strip(REAL[2].1));
     assert_eq!(value(&ramp)["ramp_up_start_rps"].to_string(), "2");
 }

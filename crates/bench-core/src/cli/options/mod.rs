@@ -6,6 +6,7 @@ mod load;
 mod result;
 mod send;
 mod server;
+mod shape;
 
 use bench_datasets::DatasetOptions;
 use clap::Args;
@@ -18,6 +19,7 @@ pub use result::ResultOptions;
 pub use send::SendOptions;
 pub(super) use server::BUILTIN;
 pub use server::ServerOptions;
+pub use shape::ShapeOptions;
 
 /// The options of a run, named as in `vllm bench serve` where both have the thing.
 ///
@@ -34,6 +36,10 @@ pub struct RunOptions {
     #[serde(flatten)]
     #[command(flatten)]
     pub load: LoadOptions,
+    /// When, where one rate does not say it.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub shape: ShapeOptions,
     /// What is sent.
     #[serde(flatten)]
     #[command(flatten)]

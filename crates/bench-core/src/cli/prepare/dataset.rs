@@ -28,10 +28,11 @@ impl RunOptions {
     /// The measured conversations and those of the warm-up.
     pub(super) fn conversations(
         &self,
+        count: usize,
         tokenizer: Option<&Tokenizer>,
         warnings: &mut Vec<String>,
     ) -> Result<(Vec<Conversation>, Vec<Conversation>), OptionsError> {
-        let (count, warm_ups) = (self.load.requests(), self.load.num_warmups);
+        let warm_ups = self.load.num_warmups;
         let dataset = self.dataset.dataset()?;
         if self.dataset.input_len.is_some() && !dataset.name().starts_with("random") {
             let problem = format!(

@@ -133,7 +133,10 @@ impl RunOptions {
         let model_id = model_id.unwrap_or_else(|| request.model.clone());
         let tokenizer = self.tokenizer(&model_id, around.simulated.is_some())?;
         let mut warnings = Vec::new();
-        let (conversations, warm_up) = self.conversations(tokenizer.as_ref(), &mut warnings)?;
+        let requests = self.requests(&arrivals);
+        let (mut conversations, warm_up) =
+            self.conversations(requests, tokenizer.as_ref(), &mut warnings)?;
+        let arrivals = self.timed(arrivals, &mut conversations)?;
         check_suitable(backend, &request, &conversations)?;
         let mut base_urls = base_urls.into_iter();
         let run = Run::builder(base_urls.next().unwrap_or_default(), backend)

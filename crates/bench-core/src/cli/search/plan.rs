@@ -92,6 +92,8 @@ impl SearchPlan {
         let mut run = self.run.clone();
         run.load.num_prompts = Some(self.most_requests(load));
         run.load.seed = run.load.seed.wrapping_add(number);
+        // The times of a trace are another load.
+        run.shape.no_self_timed = true;
         let kind = match self.space.axis() {
             Axis::RequestRate => {
                 run.load.request_rate = load;
@@ -134,6 +136,7 @@ fn axis(run: &RunOptions, options: &SearchOptions) -> Result<Axis, OptionsError>
                        --min and --max say where";
         return Err(OptionsError::flag("--request-rate", problem));
     }
+    refuse_load_shapes(run)?;
     match (options.max_rate, run.load.max_concurrency) {
         (true, Some(SEARCHED)) => Err(OptionsError::flag(
             "--max-rate",
@@ -149,6 +152,24 @@ fn axis(run: &RunOptions, options: &SearchOptions) -> Result<Axis, OptionsError>
             "--max-rate",
             "say what is searched: --max-rate or --max-concurrency",
         )),
+    }
+}
+
+/// A search is for one rate, or for one number of requests at once.
+fn refuse_load_shapes(run: &RunOptions) -> Result<(), OptionsError> {
+    let shape = &run.shape;
+    let given = [
+        (shape.ramp_up_strategy.is_some(), "--ramp-up-strategy"),
+        (!shape.stages.is_empty(), "--stages"),
+        (shape.self_timed, "--self-timed"),
+    ];
+    match given.into_iter().find(|(given, _)| *given) {
+        None => Ok(()),
+        Some((_, flag)) => {
+            let problem = "every point of a search has one load, which the search sets; leave it \
+                           out";
+            Err(OptionsError::flag(flag, problem))
+        }
     }
 }
 
@@ -235,7 +256,7 @@ mod tests {
     #[test]
     fn mistakes_name_the_flag_and_the_cure() {
         type Change = fn(&mut RunOptions, &mut SearchOptions);
-        let mistakes: [(Change, &[&str]); 15] = [
+        let mistakes: [(Change, &[&str]); 16] = [
             (
                 |r, _| r.result.max_failure_rate = Some(0.1),
                 &["--max-failure-rate", "against every objective"],
@@ -256,6 +277,7 @@ mod tests {
                 &["--max-concurrency", "without a value"],
             ),
             (|r, _| r.load.request_rate = 4.0, &["--request-rate"]),
+            (|r, _| r.shape.self_timed = true, &["--self-timed"]),
             (|r, _| r.result.append_result = true, &["--append-result"]),
             (|r, _| r.result.overwrite = true, &["--overwrite"]),
             (
