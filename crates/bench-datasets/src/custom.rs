@@ -1,22 +1,30 @@
 //! Prompts of one's own, from a file.
 //!
-//! Either JSONL, one `{"prompt": ..., "output_tokens": ...}` on each line, or a JSON array of
-//! `{"prompt": ..., "completion": ..., "id": ...}`; both forms may carry both hints. How long
-//! the output is:
+//! JSONL, a JSON array, CSV or Parquet. An entry has one of
+//!
+//! - `prompt`: a text, or a list of chat messages;
+//! - `messages`: a list of chat messages, `{"role": ..., "content": ...}`. All of them are sent;
+//!   if the last one is the assistant's, it is the completion;
+//! - `conversations`: a conversation as in the ShareGPT collection. What stands before the first
+//!   answer is sent, and that answer is the completion;
+//!
+//! and may have `output_tokens` and `completion`. How long the output is:
 //!
 //! 1. `--output-len`, if given;
 //! 2. with `--custom-output-len -1`: the entry's `output_tokens`, else the length of its
-//!    `completion`, else it is an error;
-//! 3. otherwise the length of its `completion`, if it has one and there is a tokenizer, else
+//!    completion, else it is an error;
+//! 3. otherwise the length of its completion, if it has one and there is a tokenizer, else
 //!    `--custom-output-len`.
 //!
-//! Prompts are sent as they stand: no chat template is applied here, a chat backend's server
-//! applies its own. Without a tokenizer prompts are sent uncounted.
+//! Messages that are nothing but one text of the user are sent as that text, all others as chat
+//! messages. Without a tokenizer prompts are sent uncounted.
 
-use bench_types::Conversation;
-use rayon::prelude::*;
+use bench_types::{Conversation, Prompt};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::chat::{self, Exchange};
+use crate::record::{Fields, Record};
 use crate::rows::{self, Row, Source};
 use crate::{Dataset, DatasetError, SampleContext};
 
@@ -25,7 +33,7 @@ const NAME: &str = "custom";
 /// Stands for "what the entry says".
 const AS_RECORDED: i64 = -1;
 
-/// Prompts of your own (JSONL, or a JSON array)
+/// Prompts of your own (JSONL, a JSON array, CSV or Parquet)
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
@@ -44,13 +52,6 @@ impl Default for Custom {
             custom_output_len: 256,
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    prompt: String,
-    output_tokens: Option<u32>,
-    completion: Option<String>,
 }
 
 /// Where a request's output length comes from.
@@ -74,35 +75,72 @@ impl Dataset for Custom {
         let source = Source::new(
             cx,
             NAME,
-            "JSONL of {\"prompt\": ..., \"output_tokens\": ...}, or a JSON array of \
-             {\"prompt\": ..., \"completion\": ...}",
-            "each entry is {\"prompt\": \"...\"}, with \"output_tokens\" or \"completion\" if \
-             --custom-output-len is -1",
+            "JSONL, a JSON array, CSV or Parquet of {\"prompt\": ..., \"output_tokens\": ...}, with \
+             \"completion\" instead of a number or \"messages\" instead of a text",
+            "each entry is {\"prompt\": \"...\"} or {\"messages\": [...]}, with \
+             \"output_tokens\" or \"completion\" if --custom-output-len is -1",
         )?;
-        let mut entries: Vec<Row<Entry>> = source.rows()?;
+        let mut entries: Vec<Row<Fields>> = source.rows()?;
         if entries.is_empty() && cx.num_prompts > 0 {
             return Err(source.nothing_usable(0, "the file is empty"));
         }
         rows::order(cx, &mut entries);
-        entries.truncate(cx.num_prompts);
-
-        let mut conversations = cx.in_parallel(|| {
-            let conversation = |(id, row): (usize, &Row<Entry>)| {
-                let (prompt, tokens) = cx.recorded_prompt(NAME, &row.value.prompt)?;
-                let output = output_tokens(cx, output_len, &row.value)?.ok_or_else(|| {
-                    let problem = "it does not say how long its output is";
-                    source.entry_error(row.entry, row.line, problem.to_owned())
-                })?;
-                Ok(Conversation::single(id as u64, prompt, tokens, output))
-            };
-            entries
-                .par_iter()
-                .enumerate()
-                .map(conversation)
-                .collect::<Result<Vec<_>, _>>()
+        let mut conversations = rows::take(cx, NAME, &entries, |row| {
+            let record = Record::new(&source, row);
+            let asked = Asked::of(cx, &record)?;
+            let output = output_tokens(cx, output_len, &record, asked.answer.as_deref())?
+                .ok_or_else(|| record.error("it does not say how long its output is".to_owned()))?;
+            Ok(Some(Conversation::single(
+                0,
+                asked.prompt,
+                asked.tokens,
+                output,
+            )))
         })?;
         rows::oversample(cx, NAME, &mut conversations);
         Ok(conversations)
+    }
+}
+
+/// What an entry asks.
+struct Asked {
+    prompt: Prompt,
+    tokens: Option<u32>,
+    /// The recorded answer.
+    answer: Option<String>,
+}
+
+impl Asked {
+    fn of(cx: &SampleContext<'_>, record: &Record<'_>) -> Result<Asked, DatasetError> {
+        let name = record.first(&["prompt"]).or(record.first(&chat::MESSAGES));
+        let exchange = match name {
+            None => return Err(record.error("missing field `prompt` or `messages`".to_owned())),
+            Some(("prompt", Value::String(text))) => {
+                let (prompt, tokens) = cx.recorded_prompt(NAME, text)?;
+                return Ok(Asked {
+                    prompt,
+                    tokens,
+                    answer: None,
+                });
+            }
+            Some(("prompt", other)) if !other.is_array() => {
+                return Err(record.wrong("prompt", other, "a text"));
+            }
+            Some((name @ ("prompt" | "messages"), _)) => {
+                chat::messages(record, name)?.map(Exchange::last)
+            }
+            Some((name, _)) => chat::messages(record, name)?.map(Exchange::first),
+        };
+        let exchange = exchange.filter(|exchange| !exchange.asked.is_empty());
+        let Some(Exchange { asked, answer }) = exchange else {
+            return Err(record.error("it has an answer, but nothing that was asked".to_owned()));
+        };
+        let (prompt, tokens) = cx.messages_prompt(NAME, &asked)?;
+        Ok(Asked {
+            prompt,
+            tokens,
+            answer,
+        })
     }
 }
 
@@ -127,17 +165,18 @@ impl Custom {
     }
 }
 
-/// How many tokens to generate for `entry`; `None` if nothing says.
+/// How many tokens to generate for an entry; `None` if nothing says.
 fn output_tokens(
     cx: &SampleContext<'_>,
     output_len: OutputLen,
-    entry: &Entry,
+    record: &Record<'_>,
+    answer: Option<&str>,
 ) -> Result<Option<u32>, DatasetError> {
-    let completion = || match (&entry.completion, cx.tokenizer) {
+    let completion = || match (record.text("completion")?.or(answer), cx.tokenizer) {
         (Some(text), Some(tokenizer)) => tokenizer.count(text).map(Some),
         _ => Ok(None),
     };
-    match (output_len, entry.output_tokens) {
+    match (output_len, record.tokens("output_tokens")?) {
         (OutputLen::Fixed(len), _) => Ok(Some(len)),
         (OutputLen::CompletionOr(len), _) => Ok(Some(completion()?.unwrap_or(len))),
         (OutputLen::AsRecorded, Some(len)) => Ok(Some(len)),

@@ -1,8 +1,10 @@
 use std::path::Path;
 
 use bench_types::{Conversation, History, Prompt};
+use serde_json::Value;
 
-use crate::{DatasetError, Tokenizer};
+use crate::chat::{self, Exchange};
+use crate::{DatasetError, Tokenizer, Warnings, limit};
 
 /// A source of conversations.
 ///
@@ -65,6 +67,12 @@ pub struct SampleContext<'a> {
     pub prompt_token_ids: bool,
     /// Make conversations of several turns, for datasets that otherwise make single requests.
     pub multi_turn: Option<MultiTurn>,
+    /// The most tokens that a request and its answer may have together; conversations that need
+    /// more are left out.
+    pub max_model_len: Option<u32>,
+    /// Where to report what a reader of the result should know; otherwise it is reported
+    /// through `tracing`.
+    pub warnings: Option<&'a Warnings>,
 }
 
 /// Conversations in place of single requests.
@@ -94,7 +102,50 @@ impl<'a> SampleContext<'a> {
             no_oversample: false,
             prompt_token_ids: false,
             multi_turn: None,
+            max_model_len: None,
+            warnings: None,
         }
+    }
+
+    /// Reports what a reader of the result should know.
+    pub(crate) fn warn(&self, text: String) {
+        match self.warnings {
+            Some(warnings) => warnings.push(text),
+            None => tracing::warn!("{text}"),
+        }
+    }
+
+    /// Makes the conversations of `dataset`, less those that exceed
+    /// [`max_model_len`](SampleContext::max_model_len). Datasets that read files have others of
+    /// the file in their place; with any other dataset there are fewer, with a warning.
+    ///
+    /// # Errors
+    /// [`DatasetError`], if the dataset cannot be made or nothing is left of it.
+    pub fn sample(&self, dataset: &dyn Dataset) -> Result<Vec<Conversation>, DatasetError> {
+        let Some(most) = self.max_model_len else {
+            return dataset.sample(self);
+        };
+        if self.tokenizer.is_none() {
+            return Err(DatasetError::NeedsTokenizer {
+                dataset: dataset.name(),
+                purpose: "to measure prompts for --max-model-len",
+                otherwise: ", or leave out --max-model-len",
+            });
+        }
+        let mut conversations = dataset.sample(self)?;
+        let made = conversations.len();
+        conversations.retain(|conversation| limit::fits(conversation, most));
+        let left_out = made - conversations.len();
+        if made > 0 && left_out == made {
+            return Err(limit::nothing_fits(dataset.name(), made, most));
+        }
+        if left_out > 0 {
+            self.warn(limit::left_out(dataset.name(), left_out, made, most));
+            for (id, conversation) in (0..).zip(&mut conversations) {
+                conversation.id = id;
+            }
+        }
+        Ok(conversations)
     }
 
     /// Runs `work` where rayon uses the wanted number of threads.
@@ -110,6 +161,35 @@ impl<'a> SampleContext<'a> {
                 cause: cause.to_string(),
             })?
             .install(work)
+    }
+
+    /// Messages as a prompt: those of a user's only text are that text, all others are sent as
+    /// messages, counted if they are nothing but texts.
+    pub(crate) fn messages_prompt(
+        &self,
+        dataset: &'static str,
+        messages: &[Value],
+    ) -> Result<(Prompt, Option<u32>), DatasetError> {
+        if let Some(text) = Exchange::only_text(messages) {
+            return self.recorded_prompt(dataset, text);
+        }
+        if self.prompt_token_ids {
+            return Err(DatasetError::Option {
+                option: "--prompt-token-ids",
+                problem: format!(
+                    "`{dataset}` has chat messages, which are no token ids; leave it out"
+                ),
+            });
+        }
+        let tokens = match (self.tokenizer, chat::texts(messages)) {
+            (Some(tokenizer), Some(texts)) => {
+                let counts = texts.iter().map(|text| tokenizer.count(text));
+                Some(counts.sum::<Result<u32, _>>()?)
+            }
+            _ => None,
+        };
+        let json = Value::from(messages).to_string();
+        Ok((Prompt::Chat(json.into()), tokens))
     }
 
     /// A recorded text as a prompt, with its length if there is a tokenizer to count it.

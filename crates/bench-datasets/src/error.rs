@@ -66,6 +66,40 @@ pub enum DatasetError {
         /// What to do.
         cure: &'static str,
     },
+    /// A row of a dataset's Parquet file is not what the dataset expects.
+    #[error("{}: row {row}: {problem}; {cure}", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// What is wrong, with the column.
+        problem: String,
+        /// What to do.
+        cure: &'static str,
+    },
+    /// A file is not of the format that its name says.
+    #[error("{}: {problem}; {cure}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        cure: &'static str,
+    },
+    /// A dataset of the Hugging Face hub cannot be had.
+    #[error(
+        "cannot get the dataset `{dataset}`: {problem}; on a machine without the hub, copy it there \
+         with `hf download --repo-type dataset {dataset} --local-dir DIRECTORY` and give \
+         --dataset-path DIRECTORY --hf-name {dataset}"
+    )]
+    Hub {
+        /// Its name on the hub.
+        dataset: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A recording cannot be sent.
     #[error("{}{}: {problem}; {cure}", path.display(), listed_in(listed))]
     Recording {

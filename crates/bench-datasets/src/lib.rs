@@ -1,24 +1,43 @@
 #![doc = include_str!("../README.md")]
 
+mod chat;
 mod custom;
 mod custom_audio;
 mod dataset;
 mod draw;
 mod error;
 mod hash;
+mod hf;
+mod limit;
+mod longbench_v2;
+mod media;
+mod mtbench;
+mod openai_log;
 mod random;
+mod record;
 mod recording;
 mod registry;
 mod rows;
 mod sharegpt;
+mod spec_bench;
+mod speed_bench;
 mod tokenizer;
+mod turns;
+mod warnings;
 
 pub use custom::Custom;
 pub use custom_audio::{AsrOptions, CustomAudio};
 pub use dataset::{Dataset, MultiTurn, SampleContext};
 pub use error::DatasetError;
 pub use hash::{dataset_hash, fingerprint};
+pub use hf::HuggingFace;
+pub use longbench_v2::LongBenchV2;
+pub use mtbench::MtBench;
+pub use openai_log::OpenAiLog;
 pub use random::{Random, RandomRerank, RangeRatio, RerankOptions};
 pub use registry::{DATASETS, DatasetInfo, DatasetOptions};
 pub use sharegpt::ShareGpt;
+pub use spec_bench::SpecBench;
+pub use speed_bench::{SpeedBench, SpeedBenchSubset};
 pub use tokenizer::Tokenizer;
+pub use warnings::Warnings;

@@ -3,8 +3,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AsrOptions, Custom, CustomAudio, Dataset, DatasetError, Random, RandomRerank, RerankOptions,
-    SampleContext, ShareGpt, Tokenizer,
+    AsrOptions, Custom, CustomAudio, Dataset, DatasetError, HuggingFace, LongBenchV2, MtBench,
+    OpenAiLog, Random, RandomRerank, RerankOptions, SampleContext, ShareGpt, SpecBench, SpeedBench,
+    Tokenizer,
 };
 
 /// A dataset that can be chosen by name.
@@ -23,14 +24,24 @@ pub struct DatasetInfo {
 /// Writes the registry and the options of all datasets from one list.
 macro_rules! datasets {
     ($($field:ident: $options:ident, $name:literal $(or $alias:literal)*, $about:literal,
-        $select:expr;)*) => {
+        $select:expr;)*
+        $($more:literal $(or $more_alias:literal)*, $more_about:literal, $more_select:expr;)*
+    ) => {
         /// All datasets that can be chosen by name.
-        pub const DATASETS: &[DatasetInfo] = &[$(DatasetInfo {
-            name: $name,
-            aliases: &[$($alias),*],
-            about: $about,
-            select: $select,
-        }),*];
+        pub const DATASETS: &[DatasetInfo] = &[
+            $(DatasetInfo {
+                name: $name,
+                aliases: &[$($alias),*],
+                about: $about,
+                select: $select,
+            },)*
+            $(DatasetInfo {
+                name: $more,
+                aliases: &[$($more_alias),*],
+                about: $more_about,
+                select: $more_select,
+            },)*
+        ];
 
         /// Which dataset a run uses, with the options of every dataset.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +74,11 @@ macro_rules! datasets {
             #[cfg_attr(feature = "cli", arg(long))]
             pub no_oversample: bool,
 
+            /// Leave out conversations that have more tokens than this, prompt and answer
+            /// together, and say how many
+            #[cfg_attr(feature = "cli", arg(long, value_name = "TOKENS"))]
+            pub max_model_len: Option<u32>,
+
             /// Send prompts as token ids instead of text
             #[cfg_attr(feature = "cli", arg(long))]
             pub prompt_token_ids: bool,
@@ -84,6 +100,7 @@ macro_rules! datasets {
                     output_len: None,
                     disable_shuffle: false,
                     no_oversample: false,
+                    max_model_len: None,
                     prompt_token_ids: false,
                     $($field: $options::default(),)*
                 }
@@ -103,14 +120,29 @@ datasets! {
         });
     sharegpt: ShareGpt, "sharegpt", "first turns of recorded conversations (a ShareGPT JSON file)",
         |options| Box::new(options.sharegpt.clone());
-    custom: Custom, "custom", "prompts of your own (JSONL, or a JSON array)",
+    custom: Custom, "custom", "prompts of your own (JSONL, a JSON array, CSV or Parquet)",
         |options| Box::new(options.custom.clone());
+    spec_bench: SpecBench, "spec_bench" or "spec-bench", "questions of Spec-Bench (its question.jsonl)",
+        |options| Box::new(options.spec_bench.clone());
+    speed_bench: SpeedBench, "speed-bench" or "speed_bench",
+        "questions of SPEED-Bench (a file, or the directory of all)",
+        |options| Box::new(options.speed_bench.clone());
+    hf: HuggingFace, "hf", "a Hugging Face dataset (a file, a directory, or its name on the hub)",
+        |options| Box::new(options.hf.clone());
     custom_audio: AsrOptions, "custom_audio" or "audio",
         "recordings of your own (a directory of .wav files, or a manifest in JSONL)",
         |options| Box::new(CustomAudio {
             custom: options.custom.clone(),
             options: options.custom_audio.clone(),
         });
+
+    // Those that have no options of their own.
+    "mtbench" or "mt-bench", "first questions of MT-Bench (a file of its questions)",
+        |options| Box::new(MtBench { output_len: options.hf.hf_output_len });
+    "openai", "request bodies of the OpenAI chat protocol (JSONL)",
+        |options| Box::new(OpenAiLog { sharegpt: options.sharegpt.clone() });
+    "longbench_v2" or "longbench-v2", "questions about long texts (a file of LongBench v2)",
+        |options| Box::new(LongBenchV2 { sharegpt: options.sharegpt.clone() });
 }
 
 impl DatasetOptions {
@@ -145,6 +177,7 @@ impl DatasetOptions {
             output_len: self.output_len,
             disable_shuffle: self.disable_shuffle,
             no_oversample: self.no_oversample,
+            max_model_len: self.max_model_len,
             prompt_token_ids: self.prompt_token_ids,
             ..SampleContext::new(num_prompts, seed)
         }
@@ -189,6 +222,11 @@ mod tests {
             ("random-", "Dataset: random"),
             ("no-reranker", "Dataset: random-rerank"),
             ("sharegpt-", "Dataset: sharegpt"),
+            ("prompt-suffix", "Dataset: sharegpt"),
+            ("hf-", "Dataset: hf"),
+            ("blazedit-", "Dataset: hf"),
+            ("spec-bench-", "Dataset: spec_bench"),
+            ("speed-bench-", "Dataset: speed-bench"),
             ("custom-", "Dataset: custom"),
             ("asr-", "Dataset: custom_audio"),
         ];

@@ -1,50 +1,119 @@
 //! What the datasets that read files have in common.
 
+mod parquet;
+mod table;
+
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bench_types::Conversation;
+use rayon::prelude::*;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::draw::{Draws, Purpose};
-use crate::{DatasetError, SampleContext};
+use crate::{DatasetError, SampleContext, limit};
 
 /// An entry of a file, and where it was.
 pub(crate) struct Row<T> {
     pub(crate) value: T,
     /// Its number, from 1.
     pub(crate) entry: usize,
-    /// The line it begins on, from 1.
+    /// The line it begins on, from 1; without a meaning in a Parquet file.
     pub(crate) line: usize,
 }
 
-/// A dataset's file: a JSON array, or one JSON value on each line.
-pub(crate) struct Source<'a> {
-    path: &'a Path,
+/// How the entries of a file are written down.
+#[derive(Clone, Copy, PartialEq)]
+enum Format {
+    /// A JSON array, or one JSON value on each line.
+    Json,
+    /// A header and one entry for each record; an empty cell says nothing.
+    Csv,
+    /// Columns.
+    Parquet,
+}
+
+impl Format {
+    /// By the end of the name; everything that is not said is JSON.
+    fn of(path: &Path) -> Format {
+        let extension = path.extension().map(|end| end.to_ascii_lowercase());
+        match extension.as_deref().and_then(|end| end.to_str()) {
+            Some("csv") => Format::Csv,
+            Some("parquet") => Format::Parquet,
+            _ => Format::Json,
+        }
+    }
+}
+
+/// A dataset's file: JSON, CSV or Parquet.
+pub(crate) struct Source {
+    path: PathBuf,
+    format: Format,
     /// What to do about a bad entry.
     cure: &'static str,
 }
 
-impl<'a> Source<'a> {
+impl Source {
     /// The file of `--dataset-path`.
     pub(crate) fn new(
-        cx: &SampleContext<'a>,
+        cx: &SampleContext<'_>,
         dataset: &'static str,
         format: &'static str,
         cure: &'static str,
-    ) -> Result<Source<'a>, DatasetError> {
+    ) -> Result<Source, DatasetError> {
         let path = cx
             .dataset_path
             .ok_or(DatasetError::NeedsPath { dataset, format })?;
-        Ok(Source { path, cure })
+        Ok(Source::at(path, cure))
+    }
+
+    /// The file at `path`.
+    pub(crate) fn at(path: &Path, cure: &'static str) -> Source {
+        Source {
+            path: path.to_owned(),
+            format: Format::of(path),
+            cure,
+        }
+    }
+
+    /// Where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Reads all entries.
     pub(crate) fn rows<T: DeserializeOwned>(&self) -> Result<Vec<Row<T>>, DatasetError> {
-        let text = fs::read_to_string(self.path).map_err(|cause| DatasetError::Read {
-            path: self.path.to_owned(),
+        match self.format {
+            Format::Json => self.json(),
+            Format::Csv => self.typed(self.csv()?),
+            Format::Parquet => self.typed(self.parquet()?),
+        }
+    }
+
+    /// Entries of a table, as what they stand for.
+    fn typed<T: DeserializeOwned>(
+        &self,
+        rows: Vec<Row<Map<String, Value>>>,
+    ) -> Result<Vec<Row<T>>, DatasetError> {
+        rows.into_iter()
+            .map(|Row { value, entry, line }| {
+                let value = serde_json::from_value(Value::Object(value))
+                    .map_err(|e| self.entry_error(entry, line, e.to_string()))?;
+                Ok(Row { value, entry, line })
+            })
+            .collect()
+    }
+
+    fn unreadable(&self, cause: std::io::Error) -> DatasetError {
+        DatasetError::Read {
+            path: self.path.clone(),
             cause,
-        })?;
+        }
+    }
+
+    fn json<T: DeserializeOwned>(&self) -> Result<Vec<Row<T>>, DatasetError> {
+        let text = fs::read_to_string(&self.path).map_err(|cause| self.unreadable(cause))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         if text.trim_start().starts_with('[') {
             self.array(text)
@@ -55,8 +124,16 @@ impl<'a> Source<'a> {
 
     /// An error about one entry.
     pub(crate) fn entry_error(&self, entry: usize, line: usize, problem: String) -> DatasetError {
+        if self.format == Format::Parquet {
+            return DatasetError::Row {
+                path: self.path.clone(),
+                row: entry,
+                problem,
+                cure: self.cure,
+            };
+        }
         DatasetError::Entry {
-            path: self.path.to_owned(),
+            path: self.path.clone(),
             line,
             entry,
             problem,
@@ -67,7 +144,7 @@ impl<'a> Source<'a> {
     /// The error for a file of `entries` that all had to be left out.
     pub(crate) fn nothing_usable(&self, entries: usize, problem: &'static str) -> DatasetError {
         DatasetError::NothingUsable {
-            path: self.path.to_owned(),
+            path: self.path.clone(),
             entries,
             problem,
         }
@@ -161,6 +238,50 @@ pub(crate) fn order<T>(cx: &SampleContext<'_>, rows: &mut [T]) {
     if !cx.disable_shuffle {
         Draws::new(cx.seed, Purpose::Order).shuffle(rows);
     }
+}
+
+/// Fewest entries that are made into conversations at a time.
+const BLOCK: usize = 256;
+
+/// Makes conversations of entries, in their order, until there are as many as wanted: in
+/// parallel, with ids from 0. Entries that `make` makes nothing of are passed by, and so are,
+/// with a warning that counts them, those that exceed `--max-model-len`.
+pub(crate) fn take<T: Sync>(
+    cx: &SampleContext<'_>,
+    dataset: &'static str,
+    entries: &[T],
+    make: impl Fn(&T) -> Result<Option<Conversation>, DatasetError> + Sync,
+) -> Result<Vec<Conversation>, DatasetError> {
+    let mut taken = Vec::new();
+    let (mut looked_at, mut too_long) = (0, 0);
+    let mut rest = entries;
+    while taken.len() < cx.num_prompts && !rest.is_empty() {
+        let missing = cx.num_prompts - taken.len();
+        let (block, after) = rest.split_at(rest.len().min(missing.max(BLOCK)));
+        rest = after;
+        let made: Result<Vec<_>, _> =
+            cx.in_parallel(|| block.par_iter().map(&make).collect::<Result<Vec<_>, _>>());
+        for conversation in made?.into_iter().flatten() {
+            if taken.len() == cx.num_prompts {
+                break;
+            }
+            looked_at += 1;
+            match cx.max_model_len {
+                Some(most) if !limit::fits(&conversation, most) => too_long += 1,
+                _ => taken.push(conversation),
+            }
+        }
+    }
+    if let Some(most) = cx.max_model_len.filter(|_| too_long > 0) {
+        if taken.is_empty() {
+            return Err(limit::nothing_fits(dataset, too_long, most));
+        }
+        cx.warn(limit::left_out(dataset, too_long, looked_at, most));
+    }
+    for (id, conversation) in (0..).zip(&mut taken) {
+        conversation.id = id;
+    }
+    Ok(taken)
 }
 
 /// Repeats conversations, drawn at random with replacement, until there are as many as wanted.

@@ -6,12 +6,17 @@
 //! `--sharegpt-output-len` asks for is long enough), and both together at most 2,048. If too few
 //! are left, some are repeated.
 //!
+//! `--sharegpt-context-len` asks for the rule of SGLang's `bench_serving` instead: prompt and
+//! output have at least 2 tokens each and together at most that many. `--prompt-suffix` puts its
+//! text, and `Assistant:`, behind every prompt, where it counts.
+//!
 //! Without a tokenizer nothing can be measured. With an output length given, that only means
 //! that conversations of any length are taken; without one, there is nothing to ask for, and it
 //! is an error.
 
+use std::borrow::Cow;
+
 use bench_types::Conversation;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::rows::{self, Row, Source};
@@ -23,8 +28,8 @@ const MIN_TOKENS: u32 = 4;
 const MAX_PROMPT_TOKENS: u32 = 1_024;
 const MAX_TOTAL_TOKENS: u32 = 2_048;
 
-/// Fewest conversations that are tokenized at a time.
-const BLOCK: usize = 256;
+/// What stands behind the suffix of a prompt.
+const ASSISTANT: &str = "Assistant:";
 
 /// First turns of recorded conversations (a ShareGPT JSON file)
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +40,16 @@ pub struct ShareGpt {
     /// Tokens to generate for a prompt, instead of as many as the recorded answer has
     #[cfg_attr(feature = "cli", arg(long, value_name = "TOKENS"))]
     pub sharegpt_output_len: Option<u32>,
+
+    /// Take conversations that have at most this many tokens, prompt and answer together, instead
+    /// of a prompt of 4 to 1024, an answer of 4 or more and at most 2048 in all
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TOKENS"))]
+    pub sharegpt_context_len: Option<u32>,
+
+    /// Text to put behind every prompt, with the mark `Assistant:` after it
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT",
+        default_value_t = String::new(), hide_default_value = true))]
+    pub prompt_suffix: String,
 }
 
 /// A conversation of the file. Whatever else the file says of it is not looked at.
@@ -70,7 +85,7 @@ impl Dataset for ShareGpt {
         let source = Source::new(
             cx,
             NAME,
-            "a JSON array of {\"conversations\": [{\"from\": ..., \"value\": ...}, ...]}",
+            "a JSON array, or JSONL or Parquet rows, of {\"conversations\": [{\"from\": ..., \"value\": ...}, ...]}",
             "each entry is {\"conversations\": [{\"from\": ..., \"value\": ...}, ...]}",
         )?;
         let mut recorded: Vec<Row<Recorded>> = source.rows()?;
@@ -78,30 +93,16 @@ impl Dataset for ShareGpt {
         recorded.retain(|row| row.value.conversations.len() >= 2);
         rows::order(cx, &mut recorded);
 
-        let mut conversations = Vec::with_capacity(cx.num_prompts);
-        let mut rest = recorded.as_slice();
-        while conversations.len() < cx.num_prompts && !rest.is_empty() {
-            let missing = cx.num_prompts - conversations.len();
-            let (block, after) = rest.split_at(rest.len().min(missing.max(BLOCK)));
-            rest = after;
-            let taken: Result<Vec<Option<Conversation>>, DatasetError> = cx.in_parallel(|| {
-                block
-                    .par_iter()
-                    .map(|row| take(cx, output_len, &row.value))
-                    .collect()
-            });
-            conversations.extend(taken?.into_iter().flatten().take(missing));
-        }
+        let mut conversations = rows::take(cx, NAME, &recorded, |row| {
+            take(self, cx, output_len, &row.value)
+        })?;
         if conversations.is_empty() && cx.num_prompts > 0 {
             return Err(source.nothing_usable(
                 entries,
                 "an entry needs two turns, a prompt of 4 to 1024 tokens, an answer of at least 4 \
                  tokens, and at most 2048 tokens in all; --sharegpt-output-len takes the place of \
-                 the answer's length",
+                 the answer's length, --sharegpt-context-len that of the limits",
             ));
-        }
-        for (id, conversation) in (0..).zip(&mut conversations) {
-            conversation.id = id;
         }
         rows::oversample(cx, NAME, &mut conversations);
         Ok(conversations)
@@ -110,6 +111,7 @@ impl Dataset for ShareGpt {
 
 /// The request that a recorded conversation makes, if its lengths are within the limits.
 fn take(
+    options: &ShareGpt,
     cx: &SampleContext<'_>,
     output_len: Option<u32>,
     recorded: &Recorded,
@@ -117,16 +119,43 @@ fn take(
     let [question, answer, ..] = recorded.conversations.as_slice() else {
         return Ok(None);
     };
-    let (prompt, prompt_tokens) = cx.recorded_prompt(NAME, &question.value)?;
+    let question = options.suffixed(&question.value);
+    let (prompt, prompt_tokens) = cx.recorded_prompt(NAME, &question)?;
     let output = match (output_len, cx.tokenizer) {
         (Some(len), _) => len,
         (None, Some(tokenizer)) => tokenizer.count(&answer.value)?,
         (None, None) => return Ok(None),
     };
-    let fits = prompt_tokens.is_none_or(|prompt| {
-        (MIN_TOKENS..=MAX_PROMPT_TOKENS).contains(&prompt)
-            && (output_len.is_some() || output >= MIN_TOKENS)
-            && prompt.saturating_add(output) <= MAX_TOTAL_TOKENS
-    });
+    let fits = options.takes(prompt_tokens, output, output_len.is_some());
     Ok(fits.then(|| Conversation::single(0, prompt, prompt_tokens, output)))
+}
+
+impl ShareGpt {
+    /// The prompt with the suffix, if there is one.
+    fn suffixed<'t>(&self, prompt: &'t str) -> Cow<'t, str> {
+        if self.prompt_suffix.is_empty() {
+            return Cow::Borrowed(prompt);
+        }
+        let prompt = prompt.strip_suffix(ASSISTANT).unwrap_or(prompt);
+        Cow::Owned(format!("{prompt}{}{ASSISTANT}", self.prompt_suffix))
+    }
+
+    /// Whether a conversation of these lengths is taken; one of unknown length is.
+    fn takes(&self, prompt: Option<u32>, output: u32, output_is_given: bool) -> bool {
+        let Some(tokens) = prompt else { return true };
+        if self.sharegpt_context_len.is_some() {
+            return tokens >= 2 && output >= 2 && self.has_room(prompt, output);
+        }
+        (MIN_TOKENS..=MAX_PROMPT_TOKENS).contains(&tokens)
+            && (output_is_given || output >= MIN_TOKENS)
+            && tokens.saturating_add(output) <= MAX_TOTAL_TOKENS
+    }
+
+    /// Whether `--sharegpt-context-len` has room for prompt and output.
+    pub(crate) fn has_room(&self, prompt: Option<u32>, output: u32) -> bool {
+        match (prompt, self.sharegpt_context_len) {
+            (Some(prompt), Some(most)) => prompt.saturating_add(output) <= most,
+            _ => true,
+        }
+    }
 }

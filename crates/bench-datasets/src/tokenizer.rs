@@ -52,7 +52,7 @@ impl Tokenizer {
         if path.is_file() {
             return Tokenizer::from_file(spec, path);
         }
-        if !is_model_name(spec) {
+        if !is_hub_name(spec) {
             return Err(DatasetError::Tokenizer {
                 spec: spec.to_owned(),
                 problem: "there is no such file or directory".to_owned(),
@@ -202,8 +202,8 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// Whether `spec` may be the name of a model on the hub: `model` or `owner/model`.
-fn is_model_name(spec: &str) -> bool {
+/// Whether `spec` may be a name on the hub: `model` or `owner/model`.
+pub(crate) fn is_hub_name(spec: &str) -> bool {
     let part = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
             && part
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn model_names_are_told_from_paths() {
         for name in ["gpt2", "Qwen/Qwen3-8B", "meta-llama/Llama-3.1-8B", "_x/y"] {
-            assert!(is_model_name(name), "{name}");
+            assert!(is_hub_name(name), "{name}");
         }
         for path in [
             "./gpt2",
@@ -256,7 +256,7 @@ mod tests {
             "a b",
             "~/x",
         ] {
-            assert!(!is_model_name(path), "{path}");
+            assert!(!is_hub_name(path), "{path}");
         }
     }
 

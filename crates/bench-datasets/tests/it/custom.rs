@@ -1,5 +1,5 @@
-use bench_datasets::{Custom, Dataset, SampleContext};
-use bench_types::Conversation;
+use bench_datasets::{Custom, Dataset, SampleContext, dataset_hash};
+use bench_types::{Conversation, Prompt};
 
 use crate::{builtin, context, failure, file, fixture, text};
 
@@ -88,14 +88,17 @@ fn errors_name_the_line() {
     let path = file("{\"prompt\": \"a\"}\n{\"promt\": \"b\"}\n");
     cx.dataset_path = Some(&path);
     let message = failure(&Custom::default(), &cx);
-    let place = format!("{}:2: entry 2: missing field `prompt`", path.display());
+    let place = format!(
+        "{}:2: entry 2: missing field `prompt` or `messages`",
+        path.display()
+    );
     assert!(message.starts_with(&place), "{message}");
 
     let path = file("[\n{\"prompt\": \"a\"},\n{\"prompt\": 7}\n]");
     cx.dataset_path = Some(&path);
     let message = failure(&Custom::default(), &cx);
     assert!(
-        message.contains(":3: entry 2: invalid type: integer `7`"),
+        message.contains(":3: entry 2: `prompt` is 7, not a text"),
         "{message}"
     );
 
@@ -117,4 +120,45 @@ fn token_ids_need_a_tokenizer() {
     cx.dataset_path = Some(&path);
     cx.prompt_token_ids = true;
     assert!(failure(&Custom::default(), &cx).contains("leave out --prompt-token-ids"));
+}
+
+#[test]
+fn messages_and_recorded_conversations_are_taken_too() {
+    let tokenizer = builtin();
+    let lines = [
+        r#"{"messages": [{"role": "user", "content": "One"}, {"role": "assistant", "content": "Two"}, {"role": "user", "content": "Three"}, {"role": "assistant", "content": "Four five six"}]}"#,
+        r#"{"conversations": [{"from": "human", "value": "Ask"}, {"from": "gpt", "value": "Answer this"}, {"from": "human", "value": "More"}]}"#,
+        r#"{"prompt": [{"role": "user", "content": "Plain"}], "output_tokens": 4}"#,
+    ];
+    let path = file(&lines.join("\n"));
+    let mut cx = context(&tokenizer, 3, 0);
+    cx.dataset_path = Some(&path);
+    cx.disable_shuffle = true;
+    let made = custom(-1).sample(&cx).unwrap();
+    let count = |text: &str| tokenizer.count(text).unwrap();
+    assert_eq!(
+        outputs(&made),
+        [count("Four five six"), count("Answer this"), 4]
+    );
+    let Prompt::Chat(json) = &made[0].turns[0].prompt else {
+        panic!("{made:?}");
+    };
+    let sent: serde_json::Value = serde_json::from_str(json).unwrap();
+    assert_eq!(sent.as_array().unwrap().len(), 3);
+    assert_eq!(
+        sent[2],
+        serde_json::json!({"role": "user", "content": "Three"})
+    );
+    assert_eq!(text(&made[1]), "Ask");
+    assert_eq!(text(&made[2]), "Plain");
+    assert_eq!(dataset_hash(&made), "ac7005a99cca45d7bbd93c4ab4230a76");
+
+    cx.prompt_token_ids = true;
+    assert!(failure(&custom(-1), &cx).contains("chat messages, which are no token ids"));
+    cx.prompt_token_ids = false;
+
+    let path = file(r#"{"messages": [{"role": "assistant", "content": "Alone"}]}"#);
+    cx.dataset_path = Some(&path);
+    let message = failure(&custom(-1), &cx);
+    assert!(message.contains("nothing that was asked"), "{message}");
 }

@@ -4,10 +4,15 @@
 mod batch;
 mod custom;
 mod custom_audio;
+mod hf;
+mod limit;
+mod openai_log;
 mod options;
+mod questions;
 mod random;
 mod rerank;
 mod sharegpt;
+mod tables;
 mod tokenizer;
 
 use std::path::{Path, PathBuf};

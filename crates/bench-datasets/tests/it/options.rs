@@ -49,10 +49,13 @@ fn an_unknown_name_is_told_the_known_ones() {
         ..DatasetOptions::default()
     };
     let message = options.dataset().err().unwrap().to_string();
+    let names: Vec<&str> = DATASETS.iter().map(|info| info.name).collect();
     assert_eq!(
         message,
-        "no dataset is called `randon`; the datasets are random, random-rerank, sharegpt, \
-         custom, custom_audio"
+        format!(
+            "no dataset is called `randon`; the datasets are {}",
+            names.join(", ")
+        )
     );
 }
 

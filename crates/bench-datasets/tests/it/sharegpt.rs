@@ -57,6 +57,7 @@ fn the_limits_are_those_of_vllm() {
         assert_eq!(recorded.is_ok(), alone, "{prompt} {answer}: {recorded:?}");
         let fixed = ShareGpt {
             sharegpt_output_len: Some(2),
+            ..ShareGpt::default()
         };
         assert_eq!(
             fixed.sample(&cx).is_ok(),
@@ -109,6 +110,7 @@ fn without_a_tokenizer_the_output_length_must_be_given() {
 
     let fixed = ShareGpt {
         sharegpt_output_len: Some(9),
+        ..ShareGpt::default()
     };
     for conversation in fixed.sample(&cx).unwrap() {
         assert_eq!(conversation.turns[0].prompt_tokens, None);
@@ -159,4 +161,62 @@ fn errors_name_the_file_the_line_and_the_entry() {
 
     cx.dataset_path = None;
     assert!(failure(&ShareGpt::default(), &cx).contains("--dataset-path"));
+}
+
+#[test]
+fn a_context_length_takes_the_place_of_the_limits() {
+    let tokenizer = builtin();
+    let word = |n: usize| vec![" the"; n].concat();
+    for (prompt, answer, taken) in [
+        (2, 2, true),
+        (1, 3, false),
+        (3, 1, false),
+        (2_000, 998, true),
+        (2_000, 1_001, false),
+    ] {
+        let entry = serde_json::json!([{"conversations": [
+            {"from": "human", "value": word(prompt)}, {"from": "gpt", "value": word(answer)}
+        ]}]);
+        let path = file(&entry.to_string());
+        let mut cx = context(&tokenizer, 1, 0);
+        cx.dataset_path = Some(&path);
+        let options = ShareGpt {
+            sharegpt_context_len: Some(3_000),
+            ..ShareGpt::default()
+        };
+        assert_eq!(options.sample(&cx).is_ok(), taken, "{prompt} {answer}");
+    }
+}
+
+#[test]
+fn a_suffix_stands_before_the_mark_of_the_assistant() {
+    let tokenizer = builtin();
+    let entry = |prompt| {
+        serde_json::json!({"conversations": [
+            {"from": "human", "value": prompt}, {"from": "gpt", "value": "One two three four five"}
+        ]})
+    };
+    let entries = serde_json::json!([
+        entry("What is it that you do?"),
+        entry("What is it that you do? Assistant:")
+    ]);
+    let path = file(&entries.to_string());
+    let mut cx = context(&tokenizer, 2, 0);
+    cx.dataset_path = Some(&path);
+    cx.disable_shuffle = true;
+    let options = ShareGpt {
+        prompt_suffix: " Be brief. ".to_owned(),
+        ..ShareGpt::default()
+    };
+    let made = options.sample(&cx).unwrap();
+    assert_eq!(
+        text(&made[0]),
+        "What is it that you do? Be brief. Assistant:"
+    );
+    assert_eq!(
+        text(&made[1]),
+        "What is it that you do?  Be brief. Assistant:"
+    );
+    let count = tokenizer.count(text(&made[0])).unwrap();
+    assert_eq!(made[0].turns[0].prompt_tokens, Some(count));
 }

@@ -1,6 +1,6 @@
 //! What is sent.
 
-use bench_datasets::Tokenizer;
+use bench_datasets::{Tokenizer, Warnings};
 use bench_types::Conversation;
 
 use crate::cli::options::BUILTIN;
@@ -42,11 +42,14 @@ impl RunOptions {
             );
             return Err(OptionsError::flag("--input-len", problem));
         }
+        let said = Warnings::default();
         let sample = |count, seed| {
-            let context = self.dataset.context(tokenizer, count, seed);
-            dataset.sample(&context)
+            let mut context = self.dataset.context(tokenizer, count, seed);
+            context.warnings = Some(&said);
+            context.sample(dataset.as_ref())
         };
         let measured = sample(count, self.load.seed)?;
+        warnings.append(&mut said.take());
         // All others make as many as they are asked for, though several may share a request.
         if self.dataset.no_oversample && measured.len() < count {
             warnings.push(format!(

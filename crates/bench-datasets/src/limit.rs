@@ -1,0 +1,75 @@
+//! Which conversations a model's context has room for.
+
+use bench_types::{Conversation, History};
+
+use crate::DatasetError;
+
+/// Whether each request of `conversation` has at most `most` tokens with its answer. Prompts of
+/// unknown length count as empty.
+pub(crate) fn fits(conversation: &Conversation, most: u32) -> bool {
+    let repeats = conversation.history != History::Whole;
+    let mut lengths: Vec<u64> = Vec::with_capacity(conversation.turns.len());
+    for (index, turn) in conversation.turns.iter().enumerate() {
+        let follows = match turn.parent {
+            Some(parent) => Some(parent as usize),
+            None => index.checked_sub(1),
+        };
+        let before = follows
+            .filter(|_| repeats)
+            .and_then(|place| lengths.get(place));
+        let own = u64::from(turn.prompt_tokens.unwrap_or(0)) + u64::from(turn.max_output_tokens);
+        lengths.push(before.copied().unwrap_or(0) + own);
+    }
+    lengths.into_iter().all(|length| length <= u64::from(most))
+}
+
+/// What is said of conversations that are left out.
+pub(crate) fn left_out(dataset: &str, left_out: usize, of: usize, most: u32) -> String {
+    format!(
+        "{left_out} of the {of} conversations of `{dataset}` that were looked at are left out: they \
+         have more than {most} tokens (--max-model-len)"
+    )
+}
+
+/// The error for conversations of which none fits.
+pub(crate) fn nothing_fits(dataset: &str, conversations: usize, most: u32) -> DatasetError {
+    DatasetError::Option {
+        option: "--max-model-len",
+        problem: format!(
+            "all {conversations} conversations of `{dataset}` have more than {most} tokens with \
+             their answers; ask for shorter ones, or give the limit of a model with more room"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bench_types::{Prompt, Turn};
+
+    use super::*;
+
+    fn turns(lengths: &[(u32, u32)]) -> Conversation {
+        let turn = |&(prompt, output): &(u32, u32)| {
+            Turn::new(Prompt::Text("".into()), Some(prompt), output)
+        };
+        Conversation::of_turns(0, lengths.iter().map(turn).collect())
+    }
+
+    #[test]
+    fn a_turn_is_as_long_as_what_it_repeats() {
+        let mut conversation = turns(&[(10, 5), (10, 5)]);
+        assert!(fits(&conversation, 15) && !fits(&conversation, 14));
+        conversation.history = History::Live;
+        assert!(fits(&conversation, 30) && !fits(&conversation, 29));
+        conversation.history = History::Recorded;
+        assert!(fits(&conversation, 30) && !fits(&conversation, 29));
+    }
+
+    #[test]
+    fn branches_are_measured_by_themselves() {
+        let mut conversation = turns(&[(10, 0), (1, 0), (2, 0)]);
+        conversation.history = History::Live;
+        conversation.turns[2].parent = Some(0);
+        assert!(fits(&conversation, 12) && !fits(&conversation, 11));
+    }
+}
