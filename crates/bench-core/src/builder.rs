@@ -67,6 +67,8 @@ pub struct Description {
     pub dataset_hash: Option<String>,
     /// Seed that prompts and lengths were drawn with.
     pub dataset_seed: Option<u64>,
+    /// What tells synthetic prompts from those of another run by the same seed.
+    pub nonce: Option<u64>,
     /// Seed that the prompts of the warm-up were drawn with.
     pub warm_up_seed: Option<u64>,
     /// What should be reported with the result, one sentence each.

@@ -17,6 +17,7 @@ impl RunBuilder {
             commit,
             dataset_hash,
             dataset_seed,
+            nonce,
             warm_up_seed,
             ..
         } = &self.describe;
@@ -27,6 +28,7 @@ impl RunBuilder {
             commit: commit.clone(),
             seeds: Seeds {
                 dataset: *dataset_seed,
+                nonce: *nonce,
                 warm_up: *warm_up_seed,
                 arrivals: self.arrivals.seed(),
                 lora: self.lora.seed_in_use(),

@@ -36,6 +36,17 @@ pub trait Dataset: Send + Sync {
     /// The name it is chosen by.
     fn name(&self) -> &'static str;
 
+    /// Whether [`SampleContext::input_len`] says how long its prompts are.
+    fn takes_input_len(&self) -> bool {
+        false
+    }
+
+    /// Whether its prompts are made, so that [`SampleContext::nonce`] can tell those of one run
+    /// from those of another.
+    fn takes_nonce(&self) -> bool {
+        false
+    }
+
     /// Makes the conversations, in the order in which they are to be sent.
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError>;
 }
@@ -51,6 +62,10 @@ pub struct SampleContext<'a> {
     pub num_prompts: usize,
     /// What all random choices follow from.
     pub seed: u64,
+    /// With a number, prompts that are made begin as those of no run with another number, so
+    /// that a server's prefix cache does not know them. Lengths and order follow from the seed
+    /// alone.
+    pub nonce: Option<u64>,
     /// How many threads may work on it; 0 is one for each core. The result is the same.
     pub threads: usize,
     /// The file or directory to read, for datasets that read one.
@@ -94,6 +109,7 @@ impl<'a> SampleContext<'a> {
             tokenizer: None,
             num_prompts,
             seed,
+            nonce: None,
             threads: 0,
             dataset_path: None,
             input_len: None,

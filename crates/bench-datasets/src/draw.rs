@@ -13,8 +13,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub(crate) enum Purpose {
     /// Lengths and offsets of synthetic prompts.
     Shapes,
-    /// The prefix that synthetic prompts share.
-    Prefix,
+    /// The prefix with this index that synthetic prompts share.
+    Prefix(u32),
     /// The order of a file's entries.
     Order,
     /// Which entries are repeated when there are too few.
@@ -25,6 +25,17 @@ pub(crate) enum Purpose {
     Query,
     /// Repairs of the prompt with this index.
     Repair(u32),
+    /// Tokens of the prompt with this index, if each is drawn by itself.
+    Body(u32),
+}
+
+/// What begins anew in a dataset, for draws that depend on a run's nonce.
+#[derive(Clone, Copy)]
+pub(crate) enum Beginning {
+    /// The prompt with this index, or its own part after a prefix.
+    Prompt(u32),
+    /// The prefix with this index.
+    Prefix(u32),
 }
 
 /// A seeded stream of numbers.
@@ -35,15 +46,35 @@ impl Draws {
     pub(crate) fn new(seed: u64, purpose: Purpose) -> Draws {
         let stream = match purpose {
             Purpose::Shapes => 0,
-            Purpose::Prefix => 1,
+            Purpose::Prefix(0) => 1,
             Purpose::Order => 2,
             Purpose::Oversample => 3,
             Purpose::Proof => 4,
             Purpose::Query => 5,
             Purpose::Repair(index) => 1 << 32 | u64::from(index),
+            Purpose::Body(index) => 2 << 32 | u64::from(index),
+            Purpose::Prefix(index) => 3 << 32 | u64::from(index),
         };
+        Draws::of(seed, None, stream)
+    }
+
+    /// The stream of `seed` and `nonce` for a beginning.
+    pub(crate) fn of_nonce(seed: u64, nonce: u64, beginning: Beginning) -> Draws {
+        let stream = match beginning {
+            Beginning::Prompt(index) => u64::from(index),
+            Beginning::Prefix(index) => 1 << 32 | u64::from(index),
+        };
+        Draws::of(seed, Some(nonce), stream)
+    }
+
+    fn of(seed: u64, nonce: Option<u64>, stream: u64) -> Draws {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
+        if let Some(nonce) = nonce {
+            key[8..16].copy_from_slice(&nonce.to_le_bytes());
+            // Nonce 0 is not the same as none.
+            key[16] = 1;
+        }
         let mut rng = ChaCha8Rng::from_seed(key);
         rng.set_stream(stream);
         Draws(rng)
@@ -104,14 +135,23 @@ mod tests {
         let first = |seed, purpose| Draws::new(seed, purpose).below(u64::MAX);
         let mut seen = vec![
             first(0, Purpose::Shapes),
-            first(0, Purpose::Prefix),
+            first(0, Purpose::Prefix(0)),
+            first(0, Purpose::Prefix(1)),
+            first(0, Purpose::Body(0)),
             first(0, Purpose::Repair(0)),
             first(0, Purpose::Repair(1)),
             first(1, Purpose::Shapes),
         ];
+        let of_nonce = |nonce, beginning| Draws::of_nonce(0, nonce, beginning).below(u64::MAX);
+        seen.extend([
+            of_nonce(0, Beginning::Prompt(0)),
+            of_nonce(0, Beginning::Prompt(1)),
+            of_nonce(0, Beginning::Prefix(0)),
+            of_nonce(1, Beginning::Prompt(0)),
+        ]);
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), 5);
+        assert_eq!(seen.len(), 11);
     }
 
     #[test]

@@ -14,38 +14,31 @@
 //!
 //! - **Which tokens a text is made of.** There, `allowed` is every token that is not special,
 //!   and each prompt is decoded, encoded and mended up to ten times, after which it may still
-//!   have the wrong length. Here it is the tokens that are a whole word (see [`words`]): their
+//!   have the wrong length. Here it is the tokens that are a whole word: their
 //!   texts side by side are those tokens and no others, so a prompt is exact by construction and
 //!   costs a copy of its bytes. A sample of the prompts is encoded all the same. For a tokenizer
 //!   without enough such words, or if the sample shows a difference, prompts are mended one by
-//!   one until exact (see [`repair`]); one that cannot be is an error, not a wrong number.
+//!   one until exact; one that cannot be is an error, not a wrong number.
 //!   Prompts of token ids (`--prompt-token-ids`) use every token that is not special.
 //! - **The order of `allowed`** is ascending by id. There it is the order of a Python set.
 //! - **The random numbers** come from ChaCha8 instead of PCG64, so that one seed means the same
 //!   prompts everywhere and for ever. They are not the prompts Python makes of that seed.
 
+mod ids;
 mod range_ratio;
-mod repair;
 mod rerank;
-mod words;
-
-use std::sync::Arc;
 
 use bench_types::{Conversation, Prompt};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::draw::{Draws, Purpose};
+use crate::synthetic::{Plan, Shape, Vocabulary, needed_tokenizer};
 use crate::{Dataset, DatasetError, SampleContext, Tokenizer};
+pub use ids::RandomIds;
 pub use range_ratio::RangeRatio;
-use repair::Mender;
 pub use rerank::{RandomRerank, RerankOptions};
-use words::Words;
 
 const NAME: &str = "random";
-
-/// Roughly how many tokens of the generated texts are encoded again as a check.
-const CHECKED_TOKENS: usize = 1 << 16;
 
 /// Prompts of random tokens: as long as asked, to the token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,23 +92,42 @@ impl Dataset for Random {
         NAME
     }
 
+    fn takes_input_len(&self) -> bool {
+        true
+    }
+
+    fn takes_nonce(&self) -> bool {
+        true
+    }
+
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let tokenizer = needed_tokenizer(cx, NAME)?;
+        self.of_vocabulary(cx, tokenizer, Vocabulary::Words)
+    }
+}
+
+impl Random {
+    /// The conversations, with texts of these tokens.
+    fn of_vocabulary(
+        &self,
+        cx: &SampleContext<'_>,
+        tokenizer: &Tokenizer,
+        vocabulary: Vocabulary,
+    ) -> Result<Vec<Conversation>, DatasetError> {
         let batch_size = self.batch_size(cx)?;
-        let shapes = self.shapes(cx, tokenizer)?;
-        let prefix_len = self.random_prefix_len as usize;
+        let plan = Plan {
+            vocabulary,
+            prefixes: vec![self.random_prefix_len as usize],
+            ..Plan::new(cx, tokenizer, self.shapes(cx, tokenizer)?)
+        };
         cx.in_parallel(|| {
-            let prompts = if cx.prompt_token_ids {
-                id_prompts(tokenizer, cx.seed, prefix_len, &shapes)
-            } else {
-                let texts = texts(tokenizer, cx.seed, prefix_len, &shapes)?;
-                text_prompts(texts, batch_size)
-            };
+            let prompts = in_batches(plan.prompts(cx.prompt_token_ids)?, batch_size);
             let conversation = |((id, shapes), prompt): ((usize, &[Shape]), Prompt)| {
-                let tokens: usize = shapes.iter().map(|shape| prefix_len + shape.input).sum();
-                Conversation::single(id as u64, prompt, Some(tokens as u32), shapes[0].output)
+                let tokens = shapes.iter().map(|shape| plan.tokens(shape, 0)).sum();
+                Conversation::single(id as u64, prompt, Some(tokens), shapes[0].output)
             };
-            Ok(shapes
+            Ok(plan
+                .shapes
                 .chunks(batch_size)
                 .enumerate()
                 .zip(prompts)
@@ -123,32 +135,7 @@ impl Dataset for Random {
                 .collect())
         })
     }
-}
 
-/// The tokenizer, without which there is nothing to choose tokens from.
-fn needed_tokenizer<'a>(
-    cx: &SampleContext<'a>,
-    dataset: &'static str,
-) -> Result<&'a Tokenizer, DatasetError> {
-    cx.tokenizer.ok_or(DatasetError::NeedsTokenizer {
-        dataset,
-        purpose: "to choose its tokens from, also for prompts of token ids",
-        otherwise: "",
-    })
-}
-
-/// What is drawn for one prompt.
-#[derive(Clone, Copy, Debug)]
-struct Shape {
-    /// Tokens after the prefix.
-    input: usize,
-    /// Tokens to generate.
-    output: u32,
-    /// Where in the allowed tokens it starts, before the modulo.
-    start: usize,
-}
-
-impl Random {
     /// How many prompts go into a request.
     fn batch_size(&self, cx: &SampleContext<'_>) -> Result<usize, DatasetError> {
         let refuse = |problem: String| {
@@ -211,6 +198,7 @@ impl Random {
             .zip(outputs)
             .enumerate()
             .map(|(i, (input, output))| Shape {
+                prefix: Some(0),
                 input: input as usize,
                 output,
                 start: draws.below(vocab) as usize + i,
@@ -235,97 +223,17 @@ fn bounds(option: &'static str, len: u32, ratio: f64) -> Result<(u32, u32), Data
     Ok((low as u32, high as u32))
 }
 
-/// `count` of the allowed tokens, one after the other from `start` on, round and round.
-fn run(allowed: &[u32], start: usize, count: usize) -> impl Iterator<Item = u32> + '_ {
-    let start = start % allowed.len();
-    allowed[start..]
-        .iter()
-        .chain(allowed.iter().cycle())
-        .copied()
-        .take(count)
-}
-
-/// `count` random places in `0..allowed`, for the shared prefix.
-fn prefix_places(seed: u64, allowed: usize, count: usize) -> Vec<usize> {
-    let mut draws = Draws::new(seed, Purpose::Prefix);
-    (0..count)
-        .map(|_| draws.below(allowed as u64) as usize)
-        .collect()
-}
-
-/// Prompts of token ids, of any token that is not special.
-fn id_prompts(
-    tokenizer: &Tokenizer,
-    seed: u64,
-    prefix_len: usize,
-    shapes: &[Shape],
-) -> Vec<Prompt> {
-    let allowed = tokenizer.ordinary_ids();
-    let places = prefix_places(seed, allowed.len(), prefix_len);
-    let prefix: Vec<u32> = places.into_iter().map(|place| allowed[place]).collect();
-    let prompt = |shape: &Shape| {
-        let inner = run(&allowed, shape.start, shape.input);
-        Prompt::TokenIds(prefix.iter().copied().chain(inner).collect())
-    };
-    shapes.par_iter().map(prompt).collect()
-}
-
-/// Prompts of one text each, or of `batch_size` texts.
-fn text_prompts(texts: Vec<Arc<str>>, batch_size: usize) -> Vec<Prompt> {
+/// The prompts themselves, or `batch_size` of their texts in each.
+fn in_batches(prompts: Vec<Prompt>, batch_size: usize) -> Vec<Prompt> {
     if batch_size == 1 {
-        return texts.into_iter().map(Prompt::Text).collect();
+        return prompts;
     }
-    let batch = |texts: &[Arc<str>]| Prompt::Batch(texts.into());
-    texts.chunks(batch_size).map(batch).collect()
-}
-
-/// Exact texts: of whole words if the tokenizer has them, mended ones otherwise.
-fn texts(
-    tokenizer: &Tokenizer,
-    seed: u64,
-    prefix_len: usize,
-    shapes: &[Shape],
-) -> Result<Vec<Arc<str>>, DatasetError> {
-    if let Some(words) = Words::of(tokenizer) {
-        let prefix = prefix_places(seed, words.len(), prefix_len);
-        let texts: Vec<Arc<str>> = shapes
-            .par_iter()
-            .map(|shape| words.text(&prefix, shape.start, shape.input))
-            .collect();
-        if sample_is_exact(tokenizer, &words, &prefix, shapes, &texts)? {
-            return Ok(texts);
-        }
-    }
-    tracing::warn!(
-        tokenizer = tokenizer.id(),
-        "the tokenizer has too few words that stay whole: each prompt is mended until its length \
-         is exact, which takes longer"
-    );
-    let mender = Mender::new(tokenizer, seed, prefix_len)?;
-    shapes
-        .par_iter()
-        .enumerate()
-        .map(|(i, shape)| mender.text(i, shape.start, shape.input))
-        .collect()
-}
-
-/// Encodes some of the texts, evenly spread, and compares them with the tokens meant.
-fn sample_is_exact(
-    tokenizer: &Tokenizer,
-    words: &Words,
-    prefix: &[usize],
-    shapes: &[Shape],
-    texts: &[Arc<str>],
-) -> Result<bool, DatasetError> {
-    let tokens: usize = shapes.iter().map(|shape| prefix.len() + shape.input).sum();
-    let step = tokens.div_ceil(CHECKED_TOKENS).max(1);
-    let checks: Result<Vec<bool>, DatasetError> = shapes
-        .par_iter()
-        .zip(texts)
-        .step_by(step)
-        .map(|(shape, text)| {
-            Ok(tokenizer.encode(text)? == words.ids(prefix, shape.start, shape.input))
-        })
-        .collect();
-    Ok(checks?.into_iter().all(|exact| exact))
+    let batch = |prompts: &[Prompt]| {
+        let texts = prompts.iter().filter_map(|prompt| match prompt {
+            Prompt::Text(text) => Some(text.clone()),
+            _ => None,
+        });
+        Prompt::Batch(texts.collect())
+    };
+    prompts.chunks(batch_size).map(batch).collect()
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AsrOptions, Custom, CustomAudio, Dataset, DatasetError, HuggingFace, LongBenchV2, MtBench,
-    OpenAiLog, Random, RandomRerank, RerankOptions, SampleContext, ShareGpt, SpecBench, SpeedBench,
-    Tokenizer,
+    OpenAiLog, PrefixRepetition, Random, RandomIds, RandomRerank, RerankOptions, SampleContext,
+    ShareGpt, SpecBench, SpeedBench, Tokenizer,
 };
 
 /// A dataset that can be chosen by name.
@@ -21,27 +21,18 @@ pub struct DatasetInfo {
     select: fn(&DatasetOptions) -> Box<dyn Dataset>,
 }
 
-/// Writes the registry and the options of all datasets from one list.
+/// Writes the registry and the options of all datasets from one list. A dataset whose options
+/// are all another one's has no field.
 macro_rules! datasets {
-    ($($field:ident: $options:ident, $name:literal $(or $alias:literal)*, $about:literal,
-        $select:expr;)*
-        $($more:literal $(or $more_alias:literal)*, $more_about:literal, $more_select:expr;)*
-    ) => {
+    ($($($field:ident: $options:ident,)? $name:literal $(or $alias:literal)*, $about:literal,
+        $select:expr;)*) => {
         /// All datasets that can be chosen by name.
-        pub const DATASETS: &[DatasetInfo] = &[
-            $(DatasetInfo {
-                name: $name,
-                aliases: &[$($alias),*],
-                about: $about,
-                select: $select,
-            },)*
-            $(DatasetInfo {
-                name: $more,
-                aliases: &[$($more_alias),*],
-                about: $more_about,
-                select: $more_select,
-            },)*
-        ];
+        pub const DATASETS: &[DatasetInfo] = &[$(DatasetInfo {
+            name: $name,
+            aliases: &[$($alias),*],
+            about: $about,
+            select: $select,
+        }),*];
 
         /// Which dataset a run uses, with the options of every dataset.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,12 +74,25 @@ macro_rules! datasets {
             #[cfg_attr(feature = "cli", arg(long))]
             pub prompt_token_ids: bool,
 
-            $(
+            /// Make the same synthetic prompts in every run of a seed
+            ///
+            /// Otherwise their first tokens differ from run to run, so that a server does not
+            /// find in its prefix cache what an earlier run sent. Lengths and order are the same.
+            #[cfg_attr(feature = "cli", arg(long))]
+            pub fixed_prompts: bool,
+
+            /// Number by which synthetic prompts differ from those of other runs, to make those of
+            /// one run again; drawn if not given, and in the result
+            #[cfg_attr(feature = "cli", arg(long, value_name = "N",
+                conflicts_with = "fixed_prompts"))]
+            pub prompt_nonce: Option<u64>,
+
+            $($(
                 #[doc = concat!("Options of `", $name, "`.")]
                 #[serde(flatten)]
                 #[cfg_attr(feature = "cli", command(flatten))]
                 pub $field: $options,
-            )*
+            )?)*
         }
 
         impl Default for DatasetOptions {
@@ -102,7 +106,9 @@ macro_rules! datasets {
                     no_oversample: false,
                     max_model_len: None,
                     prompt_token_ids: false,
-                    $($field: $options::default(),)*
+                    fixed_prompts: false,
+                    prompt_nonce: None,
+                    $($($field: $options::default(),)?)*
                 }
             }
         }
@@ -112,12 +118,17 @@ macro_rules! datasets {
 datasets! {
     random: Random, "random", "random tokens, to the token as many as asked for",
         |options| Box::new(options.random.clone());
+    "random-ids", "random tokens of any kind, to the token as many as asked for",
+        |options| Box::new(RandomIds { random: options.random.clone() });
     random_rerank: RerankOptions, "random-rerank",
         "a query and documents of random tokens, for rerankers",
         |options| Box::new(RandomRerank {
             random: options.random.clone(),
             options: options.random_rerank.clone(),
         });
+    prefix_repetition: PrefixRepetition, "prefix_repetition",
+        "random tokens behind a few prefixes that many prompts share",
+        |options| Box::new(options.prefix_repetition.clone());
     sharegpt: ShareGpt, "sharegpt", "first turns of recorded conversations (a ShareGPT JSON file)",
         |options| Box::new(options.sharegpt.clone());
     custom: Custom, "custom", "prompts of your own (JSONL, a JSON array, CSV or Parquet)",
@@ -179,6 +190,7 @@ impl DatasetOptions {
             no_oversample: self.no_oversample,
             max_model_len: self.max_model_len,
             prompt_token_ids: self.prompt_token_ids,
+            nonce: self.prompt_nonce,
             ..SampleContext::new(num_prompts, seed)
         }
     }
@@ -221,6 +233,7 @@ mod tests {
         let beginnings = [
             ("random-", "Dataset: random"),
             ("no-reranker", "Dataset: random-rerank"),
+            ("prefix-repetition-", "Dataset: prefix_repetition"),
             ("sharegpt-", "Dataset: sharegpt"),
             ("prompt-suffix", "Dataset: sharegpt"),
             ("hf-", "Dataset: hf"),

@@ -43,6 +43,9 @@ pub struct Seeds {
     /// Of prompts and lengths.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset: Option<u64>,
+    /// What tells synthetic prompts from those of another run by the same seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<u64>,
     /// Of the prompts of the warm-up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<u64>,

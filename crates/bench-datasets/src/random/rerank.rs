@@ -22,8 +22,9 @@ use std::sync::Arc;
 use bench_types::{Conversation, Prompt};
 use serde::{Deserialize, Serialize};
 
-use super::{Random, Shape, bounds, needed_tokenizer, texts};
+use super::{Random, bounds};
 use crate::draw::{Draws, Purpose};
+use crate::synthetic::{Plan, Shape, needed_tokenizer};
 use crate::{Dataset, DatasetError, SampleContext, Tokenizer};
 
 const NAME: &str = "random-rerank";
@@ -57,13 +58,21 @@ impl Dataset for RandomRerank {
         NAME
     }
 
+    fn takes_input_len(&self) -> bool {
+        true
+    }
+
+    fn takes_nonce(&self) -> bool {
+        true
+    }
+
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let tokenizer = needed_tokenizer(cx, NAME)?;
         let batch_size = self.documents_per_request(cx)?;
-        let shapes = self.shapes(cx, tokenizer)?;
-        let texts = cx.in_parallel(|| texts(tokenizer, cx.seed, 0, &shapes))?;
+        let plan = Plan::new(cx, tokenizer, self.shapes(cx, tokenizer)?);
+        let texts = cx.in_parallel(|| plan.texts())?;
         let (Some((query, documents)), Some((query_shape, shapes))) =
-            (texts.split_first(), shapes.split_first())
+            (texts.split_first(), plan.shapes.split_first())
         else {
             return Ok(Vec::new());
         };
@@ -151,6 +160,7 @@ impl RandomRerank {
         let mut draws = Draws::new(cx.seed, Purpose::Query);
         let lengths = self.lengths(cx, tokenizer, &mut draws)?;
         let shape = |input: u32, start: u64| Shape {
+            prefix: None,
             input: input as usize,
             output: 0,
             start: start as usize,

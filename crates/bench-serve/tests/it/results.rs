@@ -29,10 +29,18 @@ fn a_result_says_what_it_takes_to_run_it_again() {
         let mut result: Value = serde_json::from_slice(&text).unwrap();
         result["bench"]["reproducibility"].take()
     };
-    let one = reproducibility("one.json", &["--request-rate", "1000", "--seed", "7"]);
+    let flags = [
+        "--request-rate",
+        "1000",
+        "--seed",
+        "7",
+        "--prompt-nonce",
+        "5",
+    ];
+    let one = reproducibility("one.json", &flags);
     assert_eq!(
         one["seeds"],
-        serde_json::json!({"dataset": 7, "arrivals": 7})
+        serde_json::json!({"dataset": 7, "nonce": 5, "arrivals": 7})
     );
     for fingerprint in [
         "dataset_hash",
@@ -48,7 +56,7 @@ fn a_result_says_what_it_takes_to_run_it_again() {
         "{one}"
     );
 
-    let mut again = reproducibility("again.json", &["--request-rate", "1000", "--seed", "7"]);
+    let mut again = reproducibility("again.json", &flags);
     again["epoch_unix"] = one["epoch_unix"].clone();
     assert_eq!(again, one);
 
@@ -58,7 +66,14 @@ fn a_result_says_what_it_takes_to_run_it_again() {
     }
     assert_eq!(other["tokenizer_hash"], one["tokenizer_hash"]);
 
-    let burst = reproducibility("burst.json", &["--num-warmups", "2"]);
+    // Without the flag another nonce is drawn, and the same load has other prompts.
+    let drawn = reproducibility("drawn.json", &flags[..4]);
+    assert_ne!(drawn["seeds"]["nonce"], one["seeds"]["nonce"]);
+    assert!(drawn["seeds"]["nonce"].is_u64(), "{drawn}");
+    assert_ne!(drawn["dataset_hash"], one["dataset_hash"]);
+    assert_eq!(drawn["schedule_hash"], one["schedule_hash"]);
+
+    let burst = reproducibility("burst.json", &["--num-warmups", "2", "--fixed-prompts"]);
     assert_eq!(
         burst["seeds"],
         serde_json::json!({"dataset": 0, "warm_up": u64::MAX})

@@ -248,8 +248,12 @@ fn repeats_are_interleaved_and_can_have_seeds_of_their_own() {
             .unwrap()
             .to_owned()
     };
-    assert_eq!(hash("r", expected[0]), hash("r", expected[2]));
-    ended(&place.sweep(&["--result-dir", "v", "--vary-seed"]), 0);
+    // The same load, of other prompts.
+    assert_ne!(hash("r", expected[0]), hash("r", expected[2]));
+    ended(&place.sweep(&["--result-dir", "f", "--fixed-prompts"]), 0);
+    assert_eq!(hash("f", expected[0]), hash("f", expected[2]));
+    let flags = ["--result-dir", "v", "--fixed-prompts", "--vary-seed"];
+    ended(&place.sweep(&flags), 0);
     assert_ne!(hash("v", expected[0]), hash("v", expected[2]));
 }
 

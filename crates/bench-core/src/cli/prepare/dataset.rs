@@ -1,5 +1,8 @@
 //! What is sent.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
 use bench_datasets::{Tokenizer, Warnings};
 use bench_types::Conversation;
 
@@ -25,19 +28,49 @@ impl RunOptions {
             .map_err(OptionsError::Tokenizer)
     }
 
+    /// What tells the synthetic prompts of this run from those of others: as given, or drawn;
+    /// `None` if they are to be the same, or if prompts are recorded ones.
+    pub(super) fn nonce(&self) -> Result<Option<u64>, OptionsError> {
+        // What a number in JSON can hold in every language.
+        const BITS: u32 = 48;
+        let dataset = self.dataset.dataset()?;
+        match (dataset.takes_nonce(), self.dataset.prompt_nonce) {
+            (true, None) if self.dataset.fixed_prompts => Ok(None),
+            (true, Some(_)) if self.dataset.fixed_prompts => {
+                let problem = "prompts cannot be fixed and differ; leave out --fixed-prompts";
+                Err(OptionsError::flag("--prompt-nonce", problem))
+            }
+            // The standard library seeds its hashers from the system's source of randomness.
+            (true, None) => Ok(Some(
+                RandomState::new().build_hasher().finish() >> (u64::BITS - BITS),
+            )),
+            (true, given) => Ok(given),
+            (false, None) => Ok(None),
+            (false, Some(_)) => {
+                let problem = format!(
+                    "`{}` sends its prompts as they are; the flag is for datasets whose prompts \
+                     are made",
+                    dataset.name()
+                );
+                Err(OptionsError::flag("--prompt-nonce", problem))
+            }
+        }
+    }
+
     /// The measured conversations and those of the warm-up.
     pub(super) fn conversations(
         &self,
         count: usize,
         tokenizer: Option<&Tokenizer>,
+        nonce: Option<u64>,
         warnings: &mut Vec<String>,
     ) -> Result<(Vec<Conversation>, Vec<Conversation>), OptionsError> {
         let warm_ups = self.load.num_warmups;
         let dataset = self.dataset.dataset()?;
-        if self.dataset.input_len.is_some() && !dataset.name().starts_with("random") {
+        if self.dataset.input_len.is_some() && !dataset.takes_input_len() {
             let problem = format!(
-                "`{}` sends its prompts as they are; the flag is for --dataset-name random and \
-                 random-rerank",
+                "`{}` sends its prompts as they are or has lengths of its own; the flag is for \
+                 --dataset-name random and those like it",
                 dataset.name()
             );
             return Err(OptionsError::flag("--input-len", problem));
@@ -45,6 +78,7 @@ impl RunOptions {
         let said = Warnings::default();
         let sample = |count, seed| {
             let mut context = self.dataset.context(tokenizer, count, seed);
+            context.nonce = nonce;
             context.warnings = Some(&said);
             context.sample(dataset.as_ref())
         };

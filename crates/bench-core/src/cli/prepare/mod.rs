@@ -134,8 +134,9 @@ impl RunOptions {
         let tokenizer = self.tokenizer(&model_id, around.simulated.is_some())?;
         let mut warnings = Vec::new();
         let requests = self.requests(&arrivals);
+        let nonce = self.nonce()?;
         let (mut conversations, warm_up) =
-            self.conversations(requests, tokenizer.as_ref(), &mut warnings)?;
+            self.conversations(requests, tokenizer.as_ref(), nonce, &mut warnings)?;
         let arrivals = self.timed(arrivals, &mut conversations)?;
         check_suitable(backend, &request, &conversations)?;
         let mut base_urls = base_urls.into_iter();
@@ -153,6 +154,7 @@ impl RunOptions {
                 commit: around.commit,
                 dataset_hash: Some(dataset_hash(&conversations)),
                 dataset_seed: Some(self.load.seed),
+                nonce,
                 warm_up_seed: (self.load.num_warmups > 0).then(|| self.warm_up_seed()),
                 warnings,
                 model_id: Some(model_id),

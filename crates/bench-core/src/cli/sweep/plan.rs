@@ -253,7 +253,13 @@ impl Planner<'_> {
             }
         }
         let repeats = sweep.num_runs > 1 || points.len() > 1;
-        let cached = |point: &PlannedRun| !point.options.control.reset_prefix_cache;
+        let cached = |point: &PlannedRun| {
+            let dataset = &point.options.dataset;
+            let anew = !dataset.fixed_prompts
+                && dataset.prompt_nonce.is_none()
+                && dataset.dataset().is_ok_and(|dataset| dataset.takes_nonce());
+            !anew && !point.options.control.reset_prefix_cache
+        };
         let alike = !points.iter().any(|point| point.sets("seed"));
         if repeats && alike && !sweep.vary_seed && points.iter().any(cached) {
             notes.push(

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::Own;
 use crate::Tokenizer;
 use crate::draw::{Draws, Purpose};
 
@@ -49,7 +50,7 @@ impl Lead {
 }
 
 /// The words, as a ring: the text of all of them, one after the other by ascending id.
-pub(super) struct Words {
+pub(crate) struct Words {
     lead: Lead,
     ids: Vec<u32>,
     text: String,
@@ -59,7 +60,7 @@ pub(super) struct Words {
 
 impl Words {
     /// The proven words of `tokenizer`; `None` if it has too few.
-    pub(super) fn of(tokenizer: &Tokenizer) -> Option<Words> {
+    pub(crate) fn of(tokenizer: &Tokenizer) -> Option<Words> {
         let ids = tokenizer.ordinary_ids();
         [Lead::Space, Lead::Letters].into_iter().find_map(|lead| {
             let candidates = ids
@@ -107,17 +108,30 @@ impl Words {
     }
 
     /// How many words there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// The text of the words at the places of `prefix`, and of `count` more from `start` on.
-    pub(super) fn text(&self, prefix: &[usize], start: usize, count: usize) -> Arc<str> {
-        let mut text = String::with_capacity(8 * (prefix.len() + count));
-        for &place in prefix {
-            text.push_str(self.slice(place, place + 1));
-        }
-        let (mut from, mut left) = (start % self.len(), count);
+    /// The text of the words at these places.
+    pub(crate) fn text_of(&self, places: &[usize]) -> Arc<str> {
+        let mut text = String::with_capacity(8 * places.len());
+        self.push(&mut text, places);
+        self.lead.cut(&text).into()
+    }
+
+    /// The tokens of the words at these places.
+    pub(crate) fn ids_of(&self, places: &[usize]) -> Vec<u32> {
+        places.iter().map(|&place| self.ids[place]).collect()
+    }
+
+    /// The text of the words at the places of `prefix`, `separator`, and the words of `own`.
+    pub(super) fn text(&self, prefix: &[usize], separator: &str, own: &Own) -> Arc<str> {
+        let words = prefix.len() + own.places.len() + own.count;
+        let mut text = String::with_capacity(8 * words + separator.len());
+        self.push(&mut text, prefix);
+        text.push_str(separator);
+        self.push(&mut text, &own.places);
+        let (mut from, mut left) = (own.start % self.len(), own.count);
         while left > 0 {
             let to = self.len().min(from + left);
             text.push_str(self.slice(from, to));
@@ -128,9 +142,18 @@ impl Words {
     }
 
     /// The tokens of [`text`](Words::text).
-    pub(super) fn ids(&self, prefix: &[usize], start: usize, count: usize) -> Vec<u32> {
+    pub(super) fn ids(&self, prefix: &[usize], separator: &[u32], own: &Own) -> Vec<u32> {
         let prefix = prefix.iter().map(|&place| self.ids[place]);
-        prefix.chain(super::run(&self.ids, start, count)).collect()
+        prefix
+            .chain(separator.iter().copied())
+            .chain(own.ids(&self.ids))
+            .collect()
+    }
+
+    fn push(&self, text: &mut String, places: &[usize]) {
+        for &place in places {
+            text.push_str(self.slice(place, place + 1));
+        }
     }
 
     fn slice(&self, from: usize, to: usize) -> &str {
@@ -172,8 +195,8 @@ impl Words {
     /// The offenders of one piece, by halving.
     fn offenders_of(&self, tokenizer: &Tokenizer, piece: &[usize]) -> Vec<usize> {
         let exact = tokenizer
-            .encode(&self.text(piece, 0, 0))
-            .is_ok_and(|ids| ids == self.ids(piece, 0, 0));
+            .encode(&self.text_of(piece))
+            .is_ok_and(|ids| ids == self.ids_of(piece));
         if exact {
             return Vec::new();
         }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::Plan;
+use crate::DatasetError;
 use crate::draw::{Draws, Purpose};
-use crate::{DatasetError, Tokenizer};
 
 /// A prompt that is not exact after so many tries never will be.
 const TRIES: usize = 64;
@@ -20,11 +21,10 @@ const PATIENCE: usize = 4;
 
 /// Makes exact texts by trying.
 pub(super) struct Mender<'a> {
-    tokenizer: &'a Tokenizer,
-    seed: u64,
+    plan: &'a Plan<'a>,
     /// Tokens that come back by themselves: what is drawn from.
     allowed: Vec<u32>,
-    prefix: Piece,
+    prefixes: Vec<Piece>,
 }
 
 /// A text and its tokens.
@@ -35,12 +35,9 @@ struct Piece {
 }
 
 impl<'a> Mender<'a> {
-    /// A mender whose texts all begin with the same `prefix_len` tokens.
-    pub(super) fn new(
-        tokenizer: &'a Tokenizer,
-        seed: u64,
-        prefix_len: usize,
-    ) -> Result<Mender<'a>, DatasetError> {
+    /// A mender for the prompts of `plan`; its prefixes are made at once.
+    pub(super) fn new(plan: &'a Plan<'a>) -> Result<Mender<'a>, DatasetError> {
+        let tokenizer = plan.tokenizer;
         let comes_back = |id: &u32| {
             let text = tokenizer.decode(&[*id]).unwrap_or_default();
             tokenizer.encode(&text).is_ok_and(|ids| ids == [*id])
@@ -51,46 +48,67 @@ impl<'a> Mender<'a> {
             allowed = stable;
         }
         let mut mender = Mender {
-            tokenizer,
-            seed,
+            plan,
             allowed,
-            prefix: Piece::default(),
+            prefixes: Vec::new(),
         };
-        let places = super::prefix_places(seed, mender.allowed.len(), prefix_len);
-        let wanted = places
-            .into_iter()
-            .map(|place| mender.allowed[place])
+        let prefixes: Result<Vec<Piece>, DatasetError> = (0..plan.prefixes.len())
+            .into_par_iter()
+            .map(|index| mender.prefix(index))
             .collect();
-        let draws = Draws::new(seed, Purpose::Repair(u32::MAX));
-        mender.prefix = mender
-            .mend(wanted, draws)
-            .ok_or_else(|| mender.inexact(0, prefix_len))?;
+        mender.prefixes = prefixes?;
         Ok(mender)
     }
 
-    /// The text of prompt `index`: the prefix, and `count` tokens from about `start` on.
-    pub(super) fn text(
-        &self,
-        index: usize,
-        start: usize,
-        count: usize,
-    ) -> Result<Arc<str>, DatasetError> {
-        let wanted = super::run(&self.allowed, start, count).collect();
-        let draws = Draws::new(self.seed, Purpose::Repair(index as u32));
-        match self.mend(wanted, draws) {
+    /// A prefix with the separator behind it.
+    fn prefix(&self, index: usize) -> Result<Piece, DatasetError> {
+        let plan = self.plan;
+        let wanted = plan
+            .prefix_places(index, self.allowed.len())
+            .into_iter()
+            .map(|place| self.allowed[place])
+            .collect();
+        let draws = Draws::new(plan.seed, Purpose::Repair(u32::MAX - index as u32));
+        let inexact = || self.inexact(0, plan.prefixes[index]);
+        let mut piece = self
+            .mend(&Piece::default(), wanted, draws)
+            .ok_or_else(inexact)?;
+        if plan.separator.is_empty() || piece.ids.is_empty() {
+            return Ok(piece);
+        }
+        piece.text.push_str(plan.separator);
+        let ids = plan.tokenizer.encode(&piece.text)?;
+        if ids.len() != piece.ids.len() + plan.separator_tokens()? || !ids.starts_with(&piece.ids) {
+            return Err(inexact());
+        }
+        piece.ids = ids;
+        Ok(piece)
+    }
+
+    /// The text of prompt `index`.
+    pub(super) fn text(&self, index: usize) -> Result<Arc<str>, DatasetError> {
+        let plan = self.plan;
+        let none = Piece::default();
+        let prefix = plan.shapes[index].prefix;
+        let prefix = prefix.map_or(&none, |prefix| &self.prefixes[prefix]);
+        let own = plan.own(index, self.allowed.len());
+        let wanted: Vec<u32> = own.ids(&self.allowed).collect();
+        let tokens = prefix.ids.len() + wanted.len();
+        let draws = Draws::new(plan.seed, Purpose::Repair(index as u32));
+        match self.mend(prefix, wanted, draws) {
             Some(piece) => Ok(piece.text.into()),
-            None => Err(self.inexact(index, self.prefix.ids.len() + count)),
+            None => Err(self.inexact(index, tokens)),
         }
     }
 
     /// A text that is the prefix and then as many tokens as `inner` has, if one is found.
-    fn mend(&self, mut inner: Vec<u32>, mut draws: Draws) -> Option<Piece> {
-        let prefix = &self.prefix;
+    fn mend(&self, prefix: &Piece, mut inner: Vec<u32>, mut draws: Draws) -> Option<Piece> {
+        let tokenizer = self.plan.tokenizer;
         let wanted = inner.len();
         for attempt in 0..TRIES {
             let ids: Vec<u32> = prefix.ids.iter().chain(&inner).copied().collect();
-            let text = self.tokenizer.decode(&ids).ok()?;
-            let ids = self.tokenizer.encode(&text).ok()?;
+            let text = tokenizer.decode(&ids).ok()?;
+            let ids = tokenizer.encode(&text).ok()?;
             let keeps_prefix = text.starts_with(&prefix.text) && ids.starts_with(&prefix.ids);
             if keeps_prefix && ids.len() == prefix.ids.len() + wanted {
                 return Some(Piece { text, ids });
@@ -112,7 +130,7 @@ impl<'a> Mender<'a> {
 
     fn inexact(&self, prompt: usize, tokens: usize) -> DatasetError {
         DatasetError::Inexact {
-            tokenizer: self.tokenizer.id().to_owned(),
+            tokenizer: self.plan.tokenizer.id().to_owned(),
             tokens: tokens as u32,
             prompt,
         }
