@@ -166,7 +166,7 @@ impl Custom {
 }
 
 /// How many tokens to generate for an entry; `None` if nothing says.
-fn output_tokens(
+pub(crate) fn output_tokens(
     cx: &SampleContext<'_>,
     output_len: OutputLen,
     record: &Record<'_>,

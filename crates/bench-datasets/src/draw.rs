@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
     Proof,
     /// Length and offset of the query that random documents are ranked by.
     Query,
+    /// Which dataset of a mix each conversation is from, and the seeds of the datasets.
+    Mix,
     /// Repairs of the prompt with this index.
     Repair(u32),
     /// Tokens of the prompt with this index, if each is drawn by itself.
@@ -51,6 +53,7 @@ impl Draws {
             Purpose::Oversample => 3,
             Purpose::Proof => 4,
             Purpose::Query => 5,
+            Purpose::Mix => 20,
             Purpose::Repair(index) => 1 << 32 | u64::from(index),
             Purpose::Body(index) => 2 << 32 | u64::from(index),
             Purpose::Prefix(index) => 3 << 32 | u64::from(index),
@@ -101,6 +104,12 @@ impl Draws {
     pub(crate) fn between(&mut self, low: u32, high: u32) -> u32 {
         debug_assert!(low <= high);
         low + self.below(u64::from(high - low) + 1) as u32
+    }
+
+    /// A number in 0 (included) to 1 (excluded), one of 2^53 that are equally likely.
+    pub(crate) fn fraction(&mut self) -> f64 {
+        const STEPS: u64 = 1 << 53;
+        self.below(STEPS) as f64 / STEPS as f64
     }
 
     /// One of `items`, which must not be empty.

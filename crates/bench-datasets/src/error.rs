@@ -158,6 +158,14 @@ pub enum DatasetError {
         /// The prompt's index.
         prompt: usize,
     },
+    /// A dataset of a mix cannot be made.
+    #[error("in the part `{label}` of --mix: {cause}")]
+    Part {
+        /// The part's label.
+        label: String,
+        /// Why.
+        cause: Box<DatasetError>,
+    },
     /// The threads for the work could not be started.
     #[error("cannot start {threads} threads to make the dataset: {cause}; ask for fewer")]
     Threads {

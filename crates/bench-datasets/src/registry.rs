@@ -2,10 +2,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mix::Mix;
 use crate::{
-    AsrOptions, Custom, CustomAudio, Dataset, DatasetError, HuggingFace, LongBenchV2, MtBench,
-    OpenAiLog, PrefixRepetition, Random, RandomIds, RandomRerank, RerankOptions, SampleContext,
-    ShareGpt, SpecBench, SpeedBench, Tokenizer,
+    AsrOptions, Custom, CustomAudio, CustomImage, Dataset, DatasetError, HuggingFace, LongBenchV2,
+    MediaOptions, MixPart, Mmmu, MtBench, OpenAiLog, PrefixRepetition, Random, RandomIds,
+    RandomRerank, RerankOptions, SampleContext, ShareGpt, SpecBench, SpeedBench, Tokenizer,
 };
 
 /// A dataset that can be chosen by name.
@@ -44,6 +45,12 @@ macro_rules! datasets {
             #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", value_parser = names(),
                 default_value_t = DatasetOptions::default().dataset_name))]
             pub dataset_name: String,
+
+            /// Send several datasets, drawn at random by weight, instead of --dataset-name:
+            /// NAME=WEIGHT, NAME:PATH=WEIGHT or LABEL@NAME:PATH=WEIGHT, separated by commas;
+            /// results are told apart by label, which is the name if none is given
+            #[cfg_attr(feature = "cli", arg(long, value_name = "PART=WEIGHT", value_delimiter = ','))]
+            pub mix: Vec<MixPart>,
 
             /// File or directory to read, for datasets that read one
             #[cfg_attr(feature = "cli", arg(long, value_name = "PATH"))]
@@ -99,6 +106,7 @@ macro_rules! datasets {
             fn default() -> DatasetOptions {
                 DatasetOptions {
                     dataset_name: "random".to_owned(),
+                    mix: Vec::new(),
                     dataset_path: None,
                     input_len: None,
                     output_len: None,
@@ -140,6 +148,12 @@ datasets! {
         |options| Box::new(options.speed_bench.clone());
     hf: HuggingFace, "hf", "a Hugging Face dataset (a file, a directory, or its name on the hub)",
         |options| Box::new(options.hf.clone());
+    custom_image: MediaOptions, "custom_image" or "custom-mm",
+        "pictures of your own, with questions about them (JSONL)",
+        |options| Box::new(CustomImage {
+            custom: options.custom.clone(),
+            media: options.custom_image.clone(),
+        });
     custom_audio: AsrOptions, "custom_audio" or "audio",
         "recordings of your own (a directory of .wav files, or a manifest in JSONL)",
         |options| Box::new(CustomAudio {
@@ -150,6 +164,8 @@ datasets! {
     // Those that have no options of their own.
     "mtbench" or "mt-bench", "first questions of MT-Bench (a file of its questions)",
         |options| Box::new(MtBench { output_len: options.hf.hf_output_len });
+    "mmmu", "questions about pictures (MMMU of the Hugging Face hub, or a copy)",
+        |options| Box::new(Mmmu { hf: options.hf.clone() });
     "openai", "request bodies of the OpenAI chat protocol (JSONL)",
         |options| Box::new(OpenAiLog { sharegpt: options.sharegpt.clone() });
     "longbench_v2" or "longbench-v2", "questions about long texts (a file of LongBench v2)",
@@ -159,6 +175,9 @@ datasets! {
 impl DatasetOptions {
     /// The dataset they choose.
     pub fn dataset(&self) -> Result<Box<dyn Dataset>, DatasetError> {
+        if !self.mix.is_empty() {
+            return Ok(Box::new(Mix::new(self)?));
+        }
         let name = self.dataset_name.as_str();
         let is_meant = |info: &&DatasetInfo| info.name == name || info.aliases.contains(&name);
         match DATASETS.iter().find(is_meant) {
@@ -240,6 +259,7 @@ mod tests {
             ("blazedit-", "Dataset: hf"),
             ("spec-bench-", "Dataset: spec_bench"),
             ("speed-bench-", "Dataset: speed-bench"),
+            ("custom-ensure-", "Dataset: custom_image"),
             ("custom-", "Dataset: custom"),
             ("asr-", "Dataset: custom_audio"),
         ];

@@ -240,7 +240,7 @@ pub(crate) fn order<T>(cx: &SampleContext<'_>, rows: &mut [T]) {
     }
 }
 
-/// Fewest entries that are made into conversations at a time.
+/// Fewest entries that are made into conversations at a time, if the first were not enough.
 const BLOCK: usize = 256;
 
 /// Makes conversations of entries, in their order, until there are as many as wanted: in
@@ -257,7 +257,13 @@ pub(crate) fn take<T: Sync>(
     let mut rest = entries;
     while taken.len() < cx.num_prompts && !rest.is_empty() {
         let missing = cx.num_prompts - taken.len();
-        let (block, after) = rest.split_at(rest.len().min(missing.max(BLOCK)));
+        // At first no more than may be needed: entries may be costly, such as pictures.
+        let most = if rest.len() == entries.len() {
+            missing
+        } else {
+            missing.max(BLOCK)
+        };
+        let (block, after) = rest.split_at(rest.len().min(most));
         rest = after;
         let made: Result<Vec<_>, _> =
             cx.in_parallel(|| block.par_iter().map(&make).collect::<Result<Vec<_>, _>>());

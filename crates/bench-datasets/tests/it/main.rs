@@ -4,8 +4,10 @@
 mod batch;
 mod custom;
 mod custom_audio;
+mod custom_image;
 mod hf;
 mod limit;
+mod mix;
 mod nonce;
 mod openai_log;
 mod options;
