@@ -47,6 +47,11 @@ pub trait Dataset: Send + Sync {
         false
     }
 
+    /// How many conversations it has by its own options, for when nobody says how many are wanted.
+    fn count(&self) -> Option<usize> {
+        None
+    }
+
     /// Makes the conversations, in the order in which they are to be sent.
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError>;
 }

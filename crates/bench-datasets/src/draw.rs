@@ -29,6 +29,14 @@ pub(crate) enum Purpose {
     Repair(u32),
     /// Tokens of the prompt with this index, if each is drawn by itself.
     Body(u32),
+    /// The group of each prompt.
+    Groups,
+    /// Numbers and sizes of images.
+    Items,
+    /// Images of the prompt with this index.
+    Images(u32),
+    /// Lines of the prompt with this index.
+    Lines(u32),
 }
 
 /// What begins anew in a dataset, for draws that depend on a run's nonce.
@@ -38,6 +46,8 @@ pub(crate) enum Beginning {
     Prompt(u32),
     /// The prefix with this index.
     Prefix(u32),
+    /// The images of the prompt with this index.
+    Images(u32),
 }
 
 /// A seeded stream of numbers.
@@ -54,9 +64,13 @@ impl Draws {
             Purpose::Proof => 4,
             Purpose::Query => 5,
             Purpose::Mix => 20,
+            Purpose::Groups => 6,
+            Purpose::Items => 7,
             Purpose::Repair(index) => 1 << 32 | u64::from(index),
             Purpose::Body(index) => 2 << 32 | u64::from(index),
             Purpose::Prefix(index) => 3 << 32 | u64::from(index),
+            Purpose::Images(index) => 4 << 32 | u64::from(index),
+            Purpose::Lines(index) => 5 << 32 | u64::from(index),
         };
         Draws::of(seed, None, stream)
     }
@@ -66,6 +80,7 @@ impl Draws {
         let stream = match beginning {
             Beginning::Prompt(index) => u64::from(index),
             Beginning::Prefix(index) => 1 << 32 | u64::from(index),
+            Beginning::Images(index) => 2 << 32 | u64::from(index),
         };
         Draws::of(seed, Some(nonce), stream)
     }
@@ -110,6 +125,24 @@ impl Draws {
     pub(crate) fn fraction(&mut self) -> f64 {
         const STEPS: u64 = 1 << 53;
         self.below(STEPS) as f64 / STEPS as f64
+    }
+
+    /// A place in `weights`, each with a probability in proportion to its weight.
+    pub(crate) fn weighted(&mut self, weights: &[f64]) -> usize {
+        let mut left = self.fraction() * weights.iter().sum::<f64>();
+        for (place, weight) in weights.iter().enumerate() {
+            if left < *weight {
+                return place;
+            }
+            left -= weight;
+        }
+        // Rounding may leave a rest after the last one.
+        weights.len().saturating_sub(1)
+    }
+
+    /// Fills `bytes`, every value equally likely.
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
     }
 
     /// One of `items`, which must not be empty.

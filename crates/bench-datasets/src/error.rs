@@ -166,6 +166,12 @@ pub enum DatasetError {
         /// Why.
         cause: Box<DatasetError>,
     },
+    /// An image could not be encoded.
+    #[error("an image could not be made: {cause}; ask for another format or size")]
+    Image {
+        /// What the encoder said.
+        cause: String,
+    },
     /// The threads for the work could not be started.
     #[error("cannot start {threads} threads to make the dataset: {cause}; ask for fewer")]
     Threads {

@@ -156,21 +156,8 @@ impl Mix {
 
     /// Which part each of `count` conversations is from.
     fn draw(&self, draws: &mut Draws, count: usize) -> Vec<usize> {
-        let weights = self.parts.iter().map(|part| part.weight);
-        let ends: Vec<f64> = weights
-            .scan(0.0, |sum, weight| {
-                *sum += weight;
-                Some(*sum)
-            })
-            .collect();
-        let total = ends.last().copied().unwrap_or(0.0);
-        (0..count)
-            .map(|_| {
-                let place = draws.fraction() * total;
-                let part = ends.partition_point(|end| *end <= place);
-                part.min(self.parts.len() - 1)
-            })
-            .collect()
+        let weights: Vec<f64> = self.parts.iter().map(|part| part.weight).collect();
+        (0..count).map(|_| draws.weighted(&weights)).collect()
     }
 }
 

@@ -117,8 +117,7 @@ impl Random {
         let batch_size = self.batch_size(cx)?;
         let plan = Plan {
             vocabulary,
-            prefixes: vec![self.random_prefix_len as usize],
-            ..Plan::new(cx, tokenizer, self.shapes(cx, tokenizer)?)
+            ..self.plan(cx, tokenizer)?
         };
         cx.in_parallel(|| {
             let prompts = in_batches(plan.prompts(cx.prompt_token_ids)?, batch_size);
@@ -133,6 +132,18 @@ impl Random {
                 .zip(prompts)
                 .map(conversation)
                 .collect())
+        })
+    }
+
+    /// The prompts, one by one.
+    pub(crate) fn plan<'a>(
+        &self,
+        cx: &SampleContext<'_>,
+        tokenizer: &'a Tokenizer,
+    ) -> Result<Plan<'a>, DatasetError> {
+        Ok(Plan {
+            prefixes: vec![self.random_prefix_len as usize],
+            ..Plan::new(cx, tokenizer, self.shapes(cx, tokenizer)?)
         })
     }
 

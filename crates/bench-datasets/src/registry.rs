@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::mix::Mix;
 use crate::{
-    AsrOptions, Custom, CustomAudio, CustomImage, Dataset, DatasetError, HuggingFace, LongBenchV2,
-    MediaOptions, MixPart, Mmmu, MtBench, OpenAiLog, PrefixRepetition, Random, RandomIds,
-    RandomRerank, RerankOptions, SampleContext, ShareGpt, SpecBench, SpeedBench, Tokenizer,
+    AsrOptions, Custom, CustomAudio, CustomImage, Dataset, DatasetError, GeneratedSharedPrefix,
+    HuggingFace, ImageOptions, Images, LongBenchV2, MediaOptions, MixPart, Mmmu, MtBench,
+    OpenAiLog, PrefixRepetition, Random, RandomIds, RandomMm, RandomMmOptions, RandomRerank,
+    RerankOptions, SampleContext, ShareGpt, Sonnet, SpecBench, SpeedBench, Tokenizer,
 };
 
 /// A dataset that can be chosen by name.
@@ -137,6 +138,21 @@ datasets! {
     prefix_repetition: PrefixRepetition, "prefix_repetition",
         "random tokens behind a few prefixes that many prompts share",
         |options| Box::new(options.prefix_repetition.clone());
+    generated_shared_prefix: GeneratedSharedPrefix, "generated-shared-prefix",
+        "groups of random prompts that share a system prompt, in one or several turns",
+        |options| Box::new(options.generated_shared_prefix.clone());
+    sonnet: Sonnet, "sonnet", "lines of sonnets, some of which all prompts share",
+        |options| Box::new(options.sonnet.clone());
+    random_mm: RandomMmOptions, "random-mm", "random text with images of random sizes",
+        |options| Box::new(RandomMm {
+            random: options.random.clone(),
+            options: options.random_mm.clone(),
+        });
+    image: ImageOptions, "image", "random text with images of one size",
+        |options| Box::new(Images {
+            random: options.random.clone(),
+            options: options.image.clone(),
+        });
     sharegpt: ShareGpt, "sharegpt", "first turns of recorded conversations (a ShareGPT JSON file)",
         |options| Box::new(options.sharegpt.clone());
     custom: Custom, "custom", "prompts of your own (JSONL, a JSON array, CSV or Parquet)",
@@ -250,6 +266,11 @@ mod tests {
     fn every_flag_stands_under_its_dataset_in_the_help() {
         let command = <Cli as clap::CommandFactory>::command();
         let beginnings = [
+            ("random-mm-", "Dataset: random-mm"),
+            ("random-image-count", "Dataset: image"),
+            ("image-", "Dataset: image"),
+            ("gsp-", "Dataset: generated-shared-prefix"),
+            ("sonnet-", "Dataset: sonnet"),
             ("random-", "Dataset: random"),
             ("no-reranker", "Dataset: random-rerank"),
             ("prefix-repetition-", "Dataset: prefix_repetition"),

@@ -5,7 +5,9 @@ mod batch;
 mod custom;
 mod custom_audio;
 mod custom_image;
+mod generated_shared_prefix;
 mod hf;
+mod images;
 mod limit;
 mod mix;
 mod nonce;
@@ -17,6 +19,8 @@ mod random;
 mod random_ids;
 mod rerank;
 mod sharegpt;
+mod sonnet;
+mod statistics;
 mod tables;
 mod tokenizer;
 

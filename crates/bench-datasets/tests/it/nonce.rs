@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use bench_datasets::{
-    Dataset, PrefixRepetition, Random, RandomIds, RandomRerank, RangeRatio, Tokenizer, dataset_hash,
+    Dataset, GeneratedSharedPrefix, PrefixRepetition, Random, RandomIds, RandomRerank, RangeRatio,
+    Tokenizer, dataset_hash,
 };
 use bench_types::{Conversation, Prompt};
 
@@ -32,6 +33,12 @@ fn datasets() -> Vec<Box<dyn Dataset>> {
             prefix_repetition_suffix_len: 20,
             prefix_repetition_num_prefixes: 3,
             ..PrefixRepetition::default()
+        }),
+        Box::new(GeneratedSharedPrefix {
+            gsp_num_groups: 4,
+            gsp_system_prompt_len: 20,
+            gsp_question_len: 20,
+            ..GeneratedSharedPrefix::default()
         }),
     ]
 }
@@ -90,13 +97,14 @@ fn prompts_of_a_run_share_a_block_only_where_that_is_meant() {
         let block = |c: &Conversation| tokens(&tokenizer, c)[from..from + BLOCK].to_vec();
         made.iter().map(block).collect::<HashSet<_>>().len()
     };
-    let [plain, prefixed, ids, repeated] = &datasets()[..] else {
+    let [plain, prefixed, ids, repeated, grouped] = &datasets()[..] else {
         unreachable!()
     };
     assert_eq!(blocks(&**plain, 0), 200);
     assert_eq!((blocks(&**prefixed, 0), blocks(&**prefixed, 24)), (1, 200));
     assert_eq!((blocks(&**ids, 0), blocks(&**ids, 24)), (1, 200));
     assert_eq!((blocks(&**repeated, 0), blocks(&**repeated, 20)), (3, 200));
+    assert_eq!((blocks(&**grouped, 0), blocks(&**grouped, 20)), (4, 200));
 }
 
 #[test]

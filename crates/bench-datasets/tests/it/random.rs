@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use bench_datasets::{Dataset, Random, RangeRatio, Tokenizer, dataset_hash};
 use bench_types::Conversation;
-use statrs::distribution::{ChiSquared, ContinuousCDF};
 
+use crate::statistics::{chi_square, kolmogorov_smirnov};
 use crate::{builtin, context, failure, text, token_ids};
 
 fn random(input: u32, ratio: f64, prefix: u32) -> Random {
@@ -83,16 +83,16 @@ fn lengths_are_uniform() {
         counts.keys().copied().collect::<Vec<_>>(),
         (10..=30).collect::<Vec<_>>()
     );
-    let expected = made.len() as f64 / counts.len() as f64;
-    let statistic: f64 = counts
-        .values()
-        .map(|n| (n - expected).powi(2) / expected)
-        .sum();
-    let p = 1.0
-        - ChiSquared::new(counts.len() as f64 - 1.0)
-            .unwrap()
-            .cdf(statistic);
-    assert!(p > 0.01, "chi-square {statistic:.1}, p = {p:.4}");
+    let expected = vec![made.len() as f64 / counts.len() as f64; counts.len()];
+    let counts: Vec<f64> = counts.into_values().collect();
+    let p = chi_square(&counts, &expected);
+    assert!(p > 0.01, "p = {p:.4}");
+    let lengths: Vec<u32> = made
+        .iter()
+        .filter_map(|c| c.turns[0].prompt_tokens)
+        .collect();
+    let p = kolmogorov_smirnov(&lengths, 10, 30);
+    assert!(p > 0.01, "p = {p:.4}");
 }
 
 #[test]

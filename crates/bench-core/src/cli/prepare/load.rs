@@ -63,9 +63,11 @@ impl RunOptions {
         })
     }
 
-    /// How many requests there are: as many as are asked for, or as `arrivals` has times for.
+    /// How many requests there are: as many as are asked for, or as `arrivals` has times for, or
+    /// as the options of the dataset come to.
     pub(super) fn requests(&self, arrivals: &Arrivals) -> usize {
-        let asked = self.load.num_prompts.or(arrivals.count());
+        let dataset = || self.dataset.dataset().ok()?.count();
+        let asked = self.load.num_prompts.or(arrivals.count()).or_else(dataset);
         asked.unwrap_or_else(|| self.load.requests())
     }
 

@@ -22,9 +22,10 @@ pub struct SweepOptions {
 
     /// Draw the prompts and arrivals of each run by a seed of its own
     ///
-    /// Else all runs of a point send the same, and points of equal lengths nearly the same,
-    /// which compares best; but a server with a prefix cache has seen it all by the second
-    /// run, unless --reset-prefix-cache empties it before each.
+    /// Else all runs of a point send requests of the same lengths at the same times, which
+    /// compares best. Synthetic prompts differ nevertheless; recorded ones, and those of
+    /// --fixed-prompts, a server with a prefix cache has seen by the second run, unless
+    /// --reset-prefix-cache empties it before each.
     #[arg(long)]
     pub vary_seed: bool,
 
