@@ -9,8 +9,11 @@ use bench_types::{Conversation, Nanos};
 use http::{HeaderName, HeaderValue};
 
 use crate::arrivals::Arrivals;
+use crate::history::Form;
+use crate::lora::Models;
 use crate::plan::{Plan, first_ids};
 use crate::servers::Servers;
+use crate::session::{SESSION_HEADER, Sessions};
 use crate::stop::StopHandle;
 use crate::{Balance, Control, Lora, RecordLogOptions, RequestOptions, Run, Timeouts};
 
@@ -30,6 +33,7 @@ pub struct RunBuilder {
     pub(crate) backend: &'static dyn Backend,
     pub(crate) conversations: Vec<Conversation>,
     pub(crate) warm_up: Vec<Conversation>,
+    session_header: Option<HeaderName>,
     pub(crate) arrivals: Arrivals,
     pub(crate) max_concurrency: Option<usize>,
     threads: Option<usize>,
@@ -86,6 +90,7 @@ impl RunBuilder {
             backend,
             conversations: Vec::new(),
             warm_up: Vec::new(),
+            session_header: Some(SESSION_HEADER),
             arrivals: Arrivals::burst(),
             max_concurrency: None,
             threads: None,
@@ -145,9 +150,9 @@ impl RunBuilder {
             keepalive: self.keepalive,
             timeouts: self.timeouts,
             request: self.request.clone(),
-            models: self.models(),
-            lora: self.has_lora(),
-            model_of: self.lora.assign(count, self.base_urls.len()),
+            models: self.models_of(&conversations),
+            form: Form::of(self.backend),
+            sessions: Sessions::new(self.session_header.clone(), &conversations),
             keep_text: match (self.keep_text, &self.tokenizer) {
                 (true, _) => KeepText::Always,
                 (false, Some(_)) => KeepText::UntilCounted,
@@ -159,16 +164,14 @@ impl RunBuilder {
         }
     }
 
-    pub(crate) fn has_lora(&self) -> bool {
-        !self.lora.adapters.is_empty()
+    /// The models that the measured requests ask for.
+    pub(crate) fn models(&self) -> Models {
+        self.models_of(&self.conversations)
     }
 
-    /// The models that requests ask for.
-    pub(crate) fn models(&self) -> Vec<String> {
-        match self.lora.adapters.as_slice() {
-            [] => vec![self.request.model.clone()],
-            adapters => adapters.to_vec(),
-        }
+    fn models_of(&self, conversations: &[Conversation]) -> Models {
+        let (model, servers) = (&self.request.model, self.base_urls.len());
+        self.lora.choose(model, conversations, servers)
     }
 
     /// What is sent, in this order.
@@ -183,13 +186,21 @@ impl RunBuilder {
         self
     }
 
+    /// The header that names the conversation in every request, where there are conversations
+    /// of several turns; `x-session-id` by default.
+    pub fn session_header(mut self, name: impl Into<Option<HeaderName>>) -> RunBuilder {
+        self.session_header = name.into();
+        self
+    }
+
     /// When it is sent; all at once by default.
     pub fn arrivals(mut self, arrivals: Arrivals) -> RunBuilder {
         self.arrivals = arrivals;
         self
     }
 
-    /// The most requests under way at once; no limit by default.
+    /// The most conversations under way at once, from the first request to the last, think time
+    /// included; no limit by default.
     pub fn max_concurrency(mut self, slots: impl Into<Option<usize>>) -> RunBuilder {
         self.max_concurrency = slots.into();
         self

@@ -88,6 +88,14 @@ pub enum RunError {
         /// Why not.
         source: BackendError,
     },
+    /// The turns of a conversation cannot be sent as they are.
+    #[error("conversation {conversation}, counted from 0: {problem}")]
+    Conversation {
+        /// Which one.
+        conversation: u64,
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
     /// A question to the server failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),

@@ -10,11 +10,12 @@ use bench_backends::BodyEnd;
 use bench_http::{Arrival, Connection, Event, TransferError};
 use bench_metrics::tokens::{KeepText, settle_from_stream};
 use bench_types::{
-    Failure, Finish, Nanos, Outcome, Prompt, RequestKind, RequestRecord, TokenSource,
+    Failure, Finish, History, Nanos, Outcome, Prompt, RequestKind, RequestRecord, TokenSource,
 };
 use bytes::Bytes;
 
 use crate::answer::Answer;
+use crate::history::Repeated;
 use crate::stream::ResponseStream;
 use crate::watchdog::Watchdog;
 use crate::worker::WorkerContext;
@@ -31,6 +32,8 @@ pub(crate) struct Exchange {
     cx: Rc<WorkerContext>,
     conversation: usize,
     turn: u32,
+    /// What its prompt repeats of the conversation.
+    repeated: Option<Repeated>,
     /// Where it goes; `None` until it leaves, if that depends on how busy the servers are.
     server: Option<usize>,
     /// What is sent; gone once it is on its way.
@@ -48,26 +51,15 @@ impl Exchange {
     /// Takes a slot for the first turn of a conversation: encodes the request and sets a pooled
     /// connection aside for it, if there is one.
     pub(crate) fn prepare(cx: &Rc<WorkerContext>, conversation: usize) -> Exchange {
-        let server = cx.plan.servers.foreseen(conversation);
-        Exchange::turn(cx, conversation, 0, server)
-    }
-
-    /// As [`Exchange::prepare`], for any turn.
-    fn turn(
-        cx: &Rc<WorkerContext>,
-        conversation: usize,
-        turn: u32,
-        server: Option<usize>,
-    ) -> Exchange {
-        let mut exchange = Exchange::encode(cx, conversation, turn);
-        if let Some(server) = server {
+        let mut exchange = Exchange::encode(cx, conversation, 0);
+        if let Some(server) = cx.plan.servers.foreseen(conversation) {
             exchange.go_to(server);
         }
         exchange
     }
 
     /// Settles on a server and sets a connection to it aside.
-    fn go_to(&mut self, server: usize) {
+    pub(crate) fn go_to(&mut self, server: usize) {
         self.server = Some(server);
         if let Some(mut connection) = self.cx.take_connection(server) {
             match self.load(&mut connection) {
@@ -77,35 +69,113 @@ impl Exchange {
         }
     }
 
-    fn encode(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
+    /// The request of a turn whose prompt is whole as it stands.
+    pub(crate) fn encode(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
+        let asked = &cx.plan.conversations[conversation].turns[turn as usize];
+        Exchange::new(cx, conversation, turn).encoded(&asked.prompt)
+    }
+
+    /// The request of a turn that repeats what was said before it: `prompt` is all of it.
+    pub(crate) fn encode_after(
+        cx: &Rc<WorkerContext>,
+        conversation: usize,
+        turn: u32,
+        prompt: &Prompt,
+        repeated: Repeated,
+    ) -> Exchange {
+        let mut exchange = Exchange::new(cx, conversation, turn);
+        exchange.repeated = Some(repeated);
+        exchange.encoded(prompt)
+    }
+
+    /// A turn that is never sent, though it was due.
+    pub(crate) fn unsent(
+        cx: &Rc<WorkerContext>,
+        conversation: usize,
+        turn: u32,
+        server: Option<usize>,
+        due: Nanos,
+    ) -> Exchange {
+        let mut exchange = Exchange::new(cx, conversation, turn);
+        exchange.server = server;
+        exchange.stream.seen.timeline.released(cx.clock.now());
+        exchange.stream.seen.timeline.scheduled(due);
+        exchange
+    }
+
+    fn new(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
         let plan = &cx.plan;
-        let options = &plan.request;
-        let asked = &plan.conversations[conversation].turns[turn as usize];
-        let model = &plan.models[usize::from(plan.model_index(conversation))];
-        let number = plan.first_ids[conversation] + u64::from(turn);
-        let request_id = options.request_ids.of(number);
-        let mut request = options.ask(asked, model);
-        request.lora = plan.lora.then_some(model.as_str());
-        request.stream = plan.streams();
-        request.request_id = Some(&request_id);
-        let (http, unsendable) = match plan.backend.encode(&request) {
-            Ok(http) => (Some(http), None),
-            Err(error) => (None, Some(error.into())),
-        };
-        let mut exchange = Exchange {
+        let keep_reply = plan.conversations[conversation].history == History::Live;
+        let keep_text = plan.keep_text != KeepText::Never;
+        Exchange {
             cx: Rc::clone(cx),
             conversation,
             turn,
+            repeated: None,
             server: None,
-            http,
-            unsendable,
+            http: None,
+            unsendable: None,
             connection: None,
-            stream: ResponseStream::new(plan.backend.decoder(), plan.keep_text != KeepText::Never),
+            stream: ResponseStream::new(plan.backend.decoder(), keep_text, keep_reply),
             sent: None,
             closed: None,
-        };
-        exchange.stream.seen.timeline.released(cx.clock.now());
-        exchange
+        }
+    }
+
+    /// With the bytes of its request.
+    fn encoded(mut self, prompt: &Prompt) -> Exchange {
+        let plan = &self.cx.plan;
+        let conversation = &plan.conversations[self.conversation];
+        let asked = &conversation.turns[self.turn as usize];
+        let model = plan.model_index(self.conversation);
+        let request_id = plan.request.request_ids.of(self.number());
+        let mut request = plan
+            .request
+            .ask(asked, &plan.models.names[usize::from(model)]);
+        request.prompt = prompt;
+        request.lora = plan.models.adapter(model);
+        request.stream = plan.streams();
+        request.request_id = Some(&request_id);
+        match plan.backend.encode(&request) {
+            Ok(mut http) => {
+                let headers = http.headers_mut();
+                plan.sessions.mark(headers, self.conversation, conversation);
+                self.http = Some(http);
+            }
+            Err(error) => self.unsendable = Some(error.into()),
+        }
+        self.stream.seen.timeline.released(self.cx.clock.now());
+        self
+    }
+
+    /// Its number in the order of sending.
+    fn number(&self) -> u64 {
+        self.cx.plan.first_ids[self.conversation] + u64::from(self.turn)
+    }
+
+    /// The place of its conversation in the run.
+    pub(crate) fn conversation(&self) -> usize {
+        self.conversation
+    }
+
+    /// Which turn of its conversation it is.
+    pub(crate) fn place(&self) -> u32 {
+        self.turn
+    }
+
+    /// The server it goes to, once that is settled.
+    pub(crate) fn chosen_server(&self) -> Option<usize> {
+        self.server
+    }
+
+    /// What was answered, if later turns repeat it.
+    pub(crate) fn take_reply(&mut self) -> String {
+        self.stream.seen.reply.take().unwrap_or_default()
+    }
+
+    /// The length of its prompt by the server.
+    pub(crate) fn reported_prompt_tokens(&self) -> Option<u32> {
+        self.stream.seen.prompt_tokens
     }
 
     /// Sends the request at once if it has a connection that is still good.
@@ -134,7 +204,7 @@ impl Exchange {
     }
 
     /// Where it goes. A request that never left counts as one of the first server.
-    fn server(&self) -> usize {
+    pub(crate) fn server(&self) -> usize {
         self.server.unwrap_or(0)
     }
 
@@ -314,25 +384,28 @@ impl Exchange {
         result
     }
 
-    fn record(&mut self, outcome: Outcome) -> RequestRecord {
+    pub(crate) fn record(&mut self, outcome: Outcome) -> RequestRecord {
         let cx = &self.cx;
         let conversation = &cx.plan.conversations[self.conversation];
         let asked = &conversation.turns[self.turn as usize];
         let chunk_tokens = self.stream.chunk_token_source();
         let server_index = u16::try_from(self.server()).unwrap_or(u16::MAX);
+        let id = self.number();
         let seen = &mut self.stream.seen;
-        let (prompt_tokens, prompt_tokens_source) = match (asked.prompt_tokens, seen.prompt_tokens)
-        {
-            (Some(counted), _) => (counted, TokenSource::Dataset),
-            (None, Some(reported)) => (reported, TokenSource::Usage),
-            (None, None) => (0, TokenSource::Unknown),
+        let (own, reported) = (asked.prompt_tokens, seen.prompt_tokens);
+        let (prompt_tokens, prompt_tokens_source) = match (&self.repeated, own, reported) {
+            (Some(repeated), ..) => repeated.prompt_tokens(own, reported),
+            (None, Some(counted), _) => (counted, TokenSource::Dataset),
+            (None, None, Some(reported)) => (reported, TokenSource::Usage),
+            (None, None, None) => (0, TokenSource::Unknown),
         };
+        let repeated = self.repeated.as_ref();
         let (output_tokens, output_tokens_source) = match seen.completion_tokens {
             Some(reported) => (reported, TokenSource::Usage),
             None => (0, TokenSource::Unknown),
         };
         let mut record = RequestRecord {
-            id: cx.plan.first_ids[self.conversation] + u64::from(self.turn),
+            id,
             conversation: conversation.id,
             turn: self.turn,
             server_index,
@@ -347,7 +420,7 @@ impl Exchange {
             class_index: 0,
             kind: RequestKind::Load,
             cached_tokens: seen.cached_tokens,
-            expected_cached_tokens: None,
+            expected_cached_tokens: repeated.and_then(|all| all.cached(prompt_tokens)),
             max_output_tokens: asked.max_output_tokens,
             output_tokens,
             output_tokens_source,
@@ -361,45 +434,9 @@ impl Exchange {
             transcript: seen.transcript.take(),
         };
         settle_from_stream(&mut record, cx.plan.keep_text);
-        cx.note_answer(&record, seen.prompt_tokens, seen.model.take());
+        // What a chat template adds to every message of a history is no mismatch.
+        let reported = reported.filter(|_| repeated.is_none());
+        cx.note_answer(&record, reported, seen.model.take());
         record
-    }
-}
-
-/// Sends the turns of a conversation one after the other, the first of which is prepared or
-/// under way already.
-pub(crate) async fn converse(cx: Rc<WorkerContext>, first: Box<Exchange>) {
-    let server = first.server();
-    converse_with(&cx, first).await;
-    cx.plan.servers.leave(server);
-}
-
-async fn converse_with(cx: &Rc<WorkerContext>, first: Box<Exchange>) {
-    let index = first.conversation;
-    let turns = cx.plan.conversations[index].turns.len() as u32;
-    let mut exchange = first;
-    loop {
-        let turn = exchange.turn;
-        let record = exchange.finish().await;
-        let ended = record.timeline.closed;
-        let over = !record.outcome.is_success();
-        cx.deliver(record);
-        if turn + 1 == turns {
-            return;
-        }
-        let next = &cx.plan.conversations[index].turns[turn as usize + 1];
-        let due = ended.saturating_add(next.pause.into());
-        if over || !cx.pause_until(due).await {
-            // The rest of the conversation has nothing to go on from.
-            for turn in turn + 1..turns {
-                let mut left = Exchange::encode(cx, index, turn);
-                left.server = exchange.server;
-                left.stream.seen.timeline.scheduled(due);
-                cx.deliver(left.record(Outcome::Failed(Failure::Cancelled)));
-            }
-            return;
-        }
-        *exchange = Exchange::turn(cx, index, turn + 1, exchange.server);
-        exchange.launch(due);
     }
 }

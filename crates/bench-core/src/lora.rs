@@ -1,3 +1,6 @@
+use std::collections::HashMap;
+
+use bench_types::Conversation;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -25,7 +28,70 @@ pub struct Lora {
     pub seed: u64,
 }
 
+/// The models that requests ask for, and which conversation asks for which.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Models {
+    /// Their names; at least one.
+    pub(crate) names: Vec<String>,
+    /// Whether the first is the model itself; the others are LoRA adapters.
+    pub(crate) base: bool,
+    /// The place of the name for each conversation; empty if all ask for the first.
+    pub(crate) of: Vec<u16>,
+}
+
+impl Models {
+    /// The name at a place, if it is that of a LoRA adapter.
+    pub(crate) fn adapter(&self, place: u16) -> Option<&str> {
+        let adapted = place > 0 || !self.base;
+        let name = self.names.get(usize::from(place)).filter(|_| adapted)?;
+        Some(name)
+    }
+
+    /// Whether a name is that of a LoRA adapter.
+    pub(crate) fn is_adapter(&self, name: &str) -> bool {
+        let adapters = self.names.iter().skip(usize::from(self.base));
+        adapters.into_iter().any(|adapter| adapter == name)
+    }
+}
+
 impl Lora {
+    /// Gives every conversation the adapter that it names itself, or else one of the list, or
+    /// else `model`.
+    pub(crate) fn choose(
+        &self,
+        model: &str,
+        conversations: &[Conversation],
+        servers: usize,
+    ) -> Models {
+        let own = conversations.iter().any(|one| one.adapter.is_some());
+        let others = conversations.is_empty() || conversations.iter().any(|c| c.adapter.is_none());
+        let base = self.adapters.is_empty() && others;
+        let mut models = Models {
+            names: match base {
+                true => vec![model.to_owned()],
+                false => self.adapters.clone(),
+            },
+            base,
+            of: self.assign(conversations.len(), servers),
+        };
+        if own {
+            let assigned = std::mem::take(&mut models.of);
+            let names = models.names.iter().cloned();
+            let mut places: HashMap<String, u16> = names.zip(0..).collect();
+            for (number, conversation) in conversations.iter().enumerate() {
+                let place = match &conversation.adapter {
+                    None => assigned.get(number).copied().unwrap_or(0),
+                    Some(name) => *places.entry(name.to_string()).or_insert_with(|| {
+                        models.names.push(name.to_string());
+                        u16::try_from(models.names.len() - 1).unwrap_or(u16::MAX)
+                    }),
+                };
+                models.of.push(place);
+            }
+        }
+        models
+    }
+
     /// The seed, if anything is drawn with it.
     pub(crate) fn seed_in_use(&self) -> Option<u64> {
         let drawn = self.adapters.len() > 1 && self.assignment == LoraAssignment::Random;
@@ -65,6 +131,34 @@ mod tests {
             assignment,
             seed: 7,
         }
+    }
+
+    fn conversations(adapters: &[Option<&str>]) -> Vec<Conversation> {
+        let conversation = |(id, adapter): (u64, &Option<&str>)| {
+            let prompt = bench_types::Prompt::Text("a".into());
+            let mut one = Conversation::single(id, prompt, None, 1);
+            one.adapter = adapter.map(Into::into);
+            one
+        };
+        (0..).zip(adapters).map(conversation).collect()
+    }
+
+    #[test]
+    fn a_conversation_keeps_the_adapter_it_names() {
+        let named = conversations(&[Some("x"), None, Some("adapter-1"), Some("x")]);
+        let models = Lora::default().choose("m", &named, 1);
+        assert_eq!(models.names, ["m", "x", "adapter-1"]);
+        assert_eq!(models.of, [1, 0, 2, 1]);
+        assert_eq!(models.adapter(0), None, "the model itself");
+        assert_eq!(models.adapter(1), Some("x"));
+        let models = lora(2, LoraAssignment::RoundRobin).choose("m", &named, 1);
+        assert_eq!(models.names, ["adapter-0", "adapter-1", "x"]);
+        assert_eq!(models.of, [2, 1, 1, 2]);
+        assert_eq!(models.adapter(0), Some("adapter-0"));
+        let models = Lora::default().choose("m", &named[..1], 1);
+        assert_eq!(models.names, ["x"], "nobody asks for the model itself");
+        let models = Lora::default().choose("m", &conversations(&[None, None]), 1);
+        assert_eq!((models.names.len(), models.of.len()), (1, 0));
     }
 
     #[test]

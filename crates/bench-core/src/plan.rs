@@ -7,8 +7,11 @@ use bench_metrics::tokens::KeepText;
 use bench_types::{Conversation, Nanos, Sampling, Turn};
 use http::{HeaderName, HeaderValue};
 
+use crate::history::Form;
+use crate::lora::Models;
 use crate::request_ids::RequestIds;
 use crate::servers::Servers;
+use crate::session::Sessions;
 
 /// Time limits of one request. Each that is exceeded is a failure class of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,12 +115,15 @@ pub(crate) struct Plan {
     pub(crate) servers: Servers,
     pub(crate) backend: &'static dyn Backend,
     pub(crate) conversations: Vec<Conversation>,
+    /// How turns repeat what was said.
+    pub(crate) form: Form,
+    pub(crate) sessions: Sessions,
     /// Number of the first request of each conversation.
     pub(crate) first_ids: Vec<u64>,
     /// When each conversation begins, from the start of the run.
     pub(crate) offsets: Vec<Nanos>,
     pub(crate) paced: bool,
-    /// The most requests under way at once.
+    /// The most conversations under way at once.
     pub(crate) slots: Option<usize>,
     /// Connections each worker opens before the run, all workers together.
     pub(crate) warm_connections: usize,
@@ -126,12 +132,7 @@ pub(crate) struct Plan {
     pub(crate) keepalive: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) request: RequestOptions,
-    /// The models that are asked for.
-    pub(crate) models: Vec<String>,
-    /// Whether they are LoRA adapters.
-    pub(crate) lora: bool,
-    /// Which of them each conversation asks for; empty if all ask for the first.
-    pub(crate) model_of: Vec<u16>,
+    pub(crate) models: Models,
     pub(crate) keep_text: KeepText,
     pub(crate) grace: Duration,
     pub(crate) threads: usize,
@@ -140,7 +141,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Which model a conversation asks for.
     pub(crate) fn model_index(&self, conversation: usize) -> u16 {
-        self.model_of.get(conversation).copied().unwrap_or(0)
+        self.models.of.get(conversation).copied().unwrap_or(0)
     }
 
     /// Whether answers are streams.

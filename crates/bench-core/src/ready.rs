@@ -12,6 +12,7 @@ use bench_types::{Conversation, Failure, Nanos, Outcome, Prompt};
 use crate::RunError;
 use crate::builder::RunBuilder;
 use crate::engine;
+use crate::lora::Models;
 use crate::observer::{Observer, Phase};
 use crate::plan::Plan;
 use crate::probe::{Asker, WRONG_KEY};
@@ -45,8 +46,11 @@ impl RunBuilder {
         };
         let one = vec![Conversation::single(0, prompt, None, 1)];
         let mut plan = self.side_plan(std::slice::from_ref(target), one);
-        plan.models = vec![model.to_owned()];
-        plan.model_of = Vec::new();
+        plan.models = Models {
+            names: vec![model.to_owned()],
+            base: !self.models().is_adapter(model),
+            of: Vec::new(),
+        };
         let (plan, stop) = (Arc::new(plan), self.stop.clone());
         let mut recording =
             engine::record(&plan, clock, &stop, &mut (), Phase::ReadyCheck, None).await?;
@@ -85,7 +89,7 @@ impl RunBuilder {
         let models = self.models();
         for target in targets {
             loop {
-                let last = match self.try_one(target, &models[0], clock).await {
+                let last = match self.try_one(target, &models.names[0], clock).await {
                     Ok(Outcome::Completed(_)) => break,
                     Ok(Outcome::Failed(failure)) => failure,
                     Ok(Outcome::HungUp(_)) => Failure::Cancelled,
@@ -138,7 +142,7 @@ impl RunBuilder {
                 // word.
                 Err(_) => continue,
             };
-            for model in self.models() {
+            for model in self.models().names {
                 if served.contains(&model) {
                     continue;
                 }

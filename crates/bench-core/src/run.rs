@@ -15,10 +15,12 @@ use crate::RunError;
 use crate::builder::RunBuilder;
 use crate::control::{InFlight, Profiling, reset_caches};
 use crate::engine::{self, Recording};
+use crate::history;
 use crate::observer::{Observer, Phase};
 use crate::plan::Plan;
 use crate::probe::Asker;
 use crate::record_log::Log;
+use crate::session;
 use crate::worker::{Answers, Mismatches};
 
 /// One benchmark run: what is sent, when, where to, and what is made of it.
@@ -103,10 +105,14 @@ impl RunBuilder {
     /// What the backend cannot send is found before anything is.
     fn try_encoding(&self) -> Result<(), RunError> {
         let models = self.models();
+        for conversation in &self.conversations {
+            history::check(conversation, self.backend.task())?;
+            session::check(conversation)?;
+        }
         let turns = self.conversations.iter().flat_map(|c| &c.turns);
         for (number, turn) in (0..).zip(turns) {
-            let mut trial = self.request.ask(turn, &models[0]);
-            trial.lora = self.has_lora().then_some(models[0].as_str());
+            let mut trial = self.request.ask(turn, &models.names[0]);
+            trial.lora = models.adapter(0);
             trial.stream = self.request.stream && self.backend.can_stream();
             match self.backend.encode(&trial) {
                 Ok(_) => {}
@@ -177,7 +183,7 @@ impl RunBuilder {
             task: self.backend.task(),
             streamed: plan.streams(),
             targets: plan.servers.describe(path),
-            models: plan.models.clone(),
+            models: plan.models.names.clone(),
             server_info,
             label: describe.label.clone(),
             model_id: model_id.clone(),
@@ -215,7 +221,7 @@ impl RunBuilder {
         facts.simulated = self.simulated;
         self.settle_tokens(&mut records, plan.keep_text);
         warnings.extend(notes);
-        warnings.extend(odd_answers(&answers, &plan.models));
+        warnings.extend(odd_answers(&answers, &plan.models.names));
         warnings.extend(too_long(&records, self.request.outputs()));
         let mut report = Report::new(setup, facts, records, &self.summary);
         report.warnings = warnings;

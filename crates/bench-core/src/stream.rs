@@ -20,6 +20,8 @@ pub(crate) struct ResponseStream {
 pub(crate) struct Seen {
     pub(crate) timeline: TimelineBuilder,
     pub(crate) transcript: Option<Transcript>,
+    /// The text of the first choice, without reasoning and tool calls, for later turns.
+    pub(crate) reply: Option<String>,
     pub(crate) prompt_tokens: Option<u32>,
     pub(crate) completion_tokens: Option<u32>,
     pub(crate) cached_tokens: Option<u32>,
@@ -35,12 +37,17 @@ pub(crate) struct Seen {
 }
 
 impl ResponseStream {
-    pub(crate) fn new(decoder: Box<dyn Decoder>, keep_text: bool) -> ResponseStream {
+    pub(crate) fn new(
+        decoder: Box<dyn Decoder>,
+        keep_text: bool,
+        keep_reply: bool,
+    ) -> ResponseStream {
         ResponseStream {
             sse: SseParser::new(SseLimits::default()),
             decoder,
             seen: Seen {
                 transcript: keep_text.then(Transcript::default),
+                reply: keep_reply.then(String::new),
                 ..Seen::default()
             },
         }
@@ -116,6 +123,19 @@ impl Seen {
     fn event(&mut self, event: StreamEvent<'_>, at: Nanos) {
         if let Some((kind, tokens)) = event.mark() {
             self.timeline.mark(at, kind, tokens);
+        }
+        if let (
+            Some(reply),
+            StreamEvent::Chunk {
+                choice: 0,
+                kind,
+                text,
+                ..
+            },
+        ) = (&mut self.reply, event)
+            && matches!(kind, MarkKind::Text | MarkKind::Whole)
+        {
+            reply.push_str(text);
         }
         match event {
             StreamEvent::Chunk { kind, text, .. } if kind.is_content() => self.content(text),

@@ -18,7 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::StopHandle;
-use crate::exchange::{Exchange, converse};
+use crate::conversation::converse;
+use crate::exchange::Exchange;
 use crate::lazy;
 use crate::pacer::Pacer;
 use crate::plan::Plan;

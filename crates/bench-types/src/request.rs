@@ -160,6 +160,20 @@ impl Conversation {
             routing_key: None,
         }
     }
+
+    /// The place of the turn that the one at `place` follows; `None` for the first.
+    pub fn parent_of(&self, place: u32) -> Option<u32> {
+        let turn = self.turns.get(place as usize)?;
+        turn.parent.or(place.checked_sub(1))
+    }
+
+    /// The places of the turns that follow the one at `place`, in order.
+    pub fn children_of(&self, place: u32) -> impl Iterator<Item = u32> + '_ {
+        let later = (0..).zip(&self.turns).skip(place as usize + 1);
+        later
+            .map(|(child, _)| child)
+            .filter(move |child| self.parent_of(*child) == Some(place))
+    }
 }
 
 /// Sampling parameters sent with every request of a run; `None` leaves the choice to the
@@ -181,4 +195,21 @@ pub struct Sampling {
     pub presence_penalty: Option<f64>,
     /// `repetition_penalty` (an extension).
     pub repetition_penalty: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_follow_the_one_before_unless_they_say_otherwise() {
+        let turn = || Turn::new(Prompt::Text("a".into()), None, 1);
+        let mut tree = Conversation::of_turns(0, (0..5).map(|_| turn()).collect());
+        tree.turns[2].parent = Some(0);
+        tree.turns[4].parent = Some(1);
+        let parents: Vec<_> = (0..5).map(|place| tree.parent_of(place)).collect();
+        assert_eq!(parents, [None, Some(0), Some(0), Some(2), Some(1)]);
+        let children: Vec<Vec<u32>> = (0..5).map(|p| tree.children_of(p).collect()).collect();
+        assert_eq!(children, [vec![1, 2], vec![4], vec![3], vec![], vec![]]);
+    }
 }

@@ -54,7 +54,8 @@ impl OptionsError {
                 RunError::Target(_)
                 | RunError::Arrivals(_)
                 | RunError::Backend(_)
-                | RunError::Unsendable { .. },
+                | RunError::Unsendable { .. }
+                | RunError::Conversation { .. },
             ) => true,
             OptionsError::Run(_) => false,
             OptionsError::Flag { .. }

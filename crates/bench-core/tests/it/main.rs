@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod control;
+mod conversations;
 mod faults;
 mod load;
 mod preparation;
