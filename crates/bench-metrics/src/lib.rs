@@ -16,6 +16,7 @@ mod slo;
 pub mod stats;
 mod summary;
 pub mod tokens;
+mod turns;
 mod window;
 
 pub use audit::{LimitReason, SelfAudit, WorkerAudit};
@@ -37,3 +38,4 @@ pub use summary::{
     AudioTotals, Cancellations, Counts, FailureCount, InputTotals, SourceCount, Stalls, Summary,
     SummaryOptions, Throughput, TimeLimit, TokenTotals, View, was_sent,
 };
+pub use turns::{SessionSummary, TurnSummary};

@@ -1,4 +1,4 @@
-use bench_metrics::{Probes, SelfAudit, Summary, WarmUp};
+use bench_metrics::{Probes, SelfAudit, SessionSummary, Summary, TurnSummary, WarmUp};
 use bench_types::Task;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -40,6 +40,12 @@ pub struct Bench {
     /// The small requests that were sent beside the load, if any were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<Probes>,
+    /// The numbers of each turn, if conversations had several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<TurnSummary>,
+    /// The numbers of whole conversations, if they had several turns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<SessionSummary>,
     /// What the servers said about themselves, by target.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub servers: Map<String, Value>,
@@ -78,6 +84,8 @@ impl Bench {
             per_model: report.per_model.clone(),
             warm_up: report.warm_up,
             probes: report.probes.clone(),
+            turns: report.turns.clone(),
+            sessions: report.sessions.clone(),
             servers: report.setup.server_info.clone(),
             self_audit: report.audit.clone(),
             reproducibility: Reproducibility {

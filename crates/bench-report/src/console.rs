@@ -32,6 +32,12 @@ pub fn console(report: &Report) -> String {
     for table in [account.servers(), account.models()].iter().flatten() {
         breakdown::table(&mut page, table);
     }
+    if let Some(sessions) = account.sessions() {
+        page.section(&sessions);
+    }
+    if let Some(turns) = account.turns() {
+        breakdown::turns(&mut page, &turns);
+    }
     failures(&mut page, report);
     page.section(&account.self_audit());
     page.line("=".repeat(WIDTH));

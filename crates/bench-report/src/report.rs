@@ -1,6 +1,9 @@
 use std::fmt::Write as _;
 
-use bench_metrics::{Convention, Metric, Probes, SelfAudit, Summary, SummaryOptions, WarmUp};
+use bench_metrics::{
+    Convention, Metric, Probes, SelfAudit, SessionSummary, Summary, SummaryOptions, TurnSummary,
+    WarmUp,
+};
 use bench_types::{Nanos, RequestKind, RequestRecord, RunEnd, RunFacts, Task};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -117,6 +120,10 @@ pub struct Report {
     pub warm_up: Option<WarmUp>,
     /// What was sent to feel how long a small request takes, if anything was.
     pub probes: Option<Probes>,
+    /// The numbers of each turn, if conversations had several.
+    pub turns: Vec<TurnSummary>,
+    /// The numbers of whole conversations, if they had several turns.
+    pub sessions: Option<SessionSummary>,
     /// What the client says about itself.
     pub audit: SelfAudit,
     /// What the user should know, one sentence each.
@@ -149,6 +156,8 @@ impl Report {
             summary: Summary::of(&records, &facts, &options),
             per_server: Breakdown::of(servers, |record| record.server_index, &records, run),
             per_model: Breakdown::of(models, |record| record.model_index, &records, run),
+            turns: TurnSummary::of(&records, &facts, &options),
+            sessions: SessionSummary::of(&records, &facts, &options),
             audit: SelfAudit::of(&records, &facts),
             warm_up,
             probes,

@@ -3,9 +3,11 @@
 mod beside;
 mod parts;
 mod serving;
+mod turns;
 
 use bench_metrics::{
-    Convention, Distribution, Goodput, Metric, Probes, SelfAudit, Summary, WarmUp, comes_whole,
+    Convention, Distribution, Goodput, Metric, Probes, SelfAudit, SessionSummary, Summary,
+    TurnSummary, WarmUp, comes_whole,
 };
 use bench_types::{LagSummary, ReceiveClock, Task};
 
@@ -121,6 +123,10 @@ pub struct Account<'a> {
     /// The small requests that were sent beside the load, if any were.
     pub probes: Option<&'a Probes>,
     schedule: Option<&'a Schedule>,
+    /// The numbers of each turn, if conversations had several.
+    pub per_turn: &'a [TurnSummary],
+    /// The numbers of whole conversations, if they had several turns.
+    pub session_summary: Option<&'a SessionSummary>,
     simulated: bool,
     partial: bool,
     task: Task,
@@ -139,6 +145,8 @@ impl<'a> From<&'a Report> for Account<'a> {
             warm_up: report.warm_up,
             probes: report.probes.as_ref(),
             schedule: setup.schedule.as_ref(),
+            per_turn: &report.turns,
+            session_summary: report.sessions.as_ref(),
             simulated: report.facts.simulated,
             partial: report.is_partial(),
             task: setup.task,
@@ -163,6 +171,8 @@ impl<'a> Account<'a> {
             warm_up: bench.warm_up,
             probes: bench.probes.as_ref(),
             schedule: bench.schedule.as_ref(),
+            per_turn: &bench.turns,
+            session_summary: bench.sessions.as_ref(),
             simulated: bench.simulated,
             partial: bench.partial,
             task: bench.task,
@@ -307,6 +317,16 @@ impl<'a> Account<'a> {
     /// The numbers of each model, if there were several.
     pub fn models(&self) -> Option<PartTable> {
         PartTable::of("By Model (times in ms)", self.per_model, self.task)
+    }
+
+    /// The numbers of each turn, if conversations had several.
+    pub fn turns(&self) -> Option<PartTable> {
+        turns::table(self.per_turn)
+    }
+
+    /// The numbers of whole conversations, if they had several turns.
+    pub fn sessions(&self) -> Option<Section> {
+        self.session_summary.map(turns::sessions)
     }
 
     /// How well the client itself did.

@@ -178,15 +178,16 @@ pub(super) fn audit(account: &Account<'_>) -> Vec<Table> {
         .into_iter()
         .chain(account.streams())
         .chain(account.beside())
+        .chain(account.sessions())
         .chain([account.self_audit()])
         .collect();
     sections.iter().map(Table::of_section).collect()
 }
 
-/// The numbers of each server and of each model.
+/// The numbers of each server, of each model and of each turn.
 pub(super) fn breakdown(account: &Account<'_>) -> Vec<Table> {
-    let tables = [account.servers(), account.models()].into_iter().flatten();
-    tables.map(of_parts).collect()
+    let tables = [account.servers(), account.models(), account.turns()];
+    tables.into_iter().flatten().map(of_parts).collect()
 }
 
 fn of_parts(parts: PartTable) -> Table {

@@ -1,11 +1,11 @@
-//! The tables of servers and models.
+//! The tables of servers and models, and of any other parts of a run.
 
 use bench_metrics::Metric;
 use bench_types::Task;
 
 use crate::{Breakdown, Statistic};
 
-/// The numbers of each server or of each model.
+/// The numbers of each server, of each model or of each turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartTable {
     /// The heading.
@@ -92,12 +92,12 @@ fn latencies(part: &Breakdown) -> Vec<Latency> {
     columns.into_iter().flatten().collect()
 }
 
-fn cell(value: Option<f64>) -> String {
+pub(super) fn cell(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), compact)
 }
 
 /// Two decimals while there is room for them.
-fn compact(value: f64) -> String {
+pub(super) fn compact(value: f64) -> String {
     if value < 10_000.0 {
         format!("{value:.2}")
     } else {

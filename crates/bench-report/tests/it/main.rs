@@ -2,6 +2,7 @@
 
 mod beside;
 mod console;
+mod conversations;
 mod destination;
 mod kinds;
 mod make;
