@@ -27,6 +27,7 @@
 mod ids;
 mod range_ratio;
 mod rerank;
+mod turns;
 
 use bench_types::{Conversation, Prompt};
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,9 @@ impl Random {
         tokenizer: &Tokenizer,
         vocabulary: Vocabulary,
     ) -> Result<Vec<Conversation>, DatasetError> {
+        if let Some(wanted) = cx.multi_turn {
+            return self.talks(cx, tokenizer, vocabulary, wanted);
+        }
         let batch_size = self.batch_size(cx)?;
         let plan = Plan {
             vocabulary,

@@ -10,14 +10,21 @@
 //! output have at least 2 tokens each and together at most that many. `--prompt-suffix` puts its
 //! text, and `Assistant:`, behind every prompt, where it counts.
 //!
+//! With `--multi-turn` a conversation is taken whole: every turn of the user with its answer, up to
+//! the first that is beyond these limits. Turns after the first may be as short as one token.
+//! Conversations of which fewer than two turns are left are left out.
+//!
 //! Without a tokenizer nothing can be measured. With an output length given, that only means
 //! that conversations of any length are taken; without one, there is nothing to ask for, and it
 //! is an error.
+
+mod turns;
 
 use std::borrow::Cow;
 
 use bench_types::Conversation;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::rows::{self, Row, Source};
 use crate::{Dataset, DatasetError, SampleContext};
@@ -61,6 +68,9 @@ struct Recorded {
 
 #[derive(Deserialize)]
 struct Message {
+    /// Who said it, if the file tells.
+    #[serde(default, alias = "role")]
+    from: Value,
     #[serde(alias = "content")]
     value: String,
 }
@@ -93,9 +103,13 @@ impl Dataset for ShareGpt {
         recorded.retain(|row| row.value.conversations.len() >= 2);
         rows::order(cx, &mut recorded);
 
-        let mut conversations = rows::take(cx, NAME, &recorded, |row| {
-            take(self, cx, output_len, &row.value)
+        let mut conversations = rows::take(cx, NAME, &recorded, |row| match cx.multi_turn {
+            None => take(self, cx, output_len, &row.value),
+            Some(wanted) => self.whole(cx, output_len, &row.value, wanted),
         })?;
+        if conversations.is_empty() && cx.num_prompts > 0 && cx.multi_turn.is_some() {
+            return Err(source.nothing_usable(entries, turns::NEEDS));
+        }
         if conversations.is_empty() && cx.num_prompts > 0 {
             return Err(source.nothing_usable(
                 entries,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed helper fails its test")]
 
 mod batch;
+mod conversations;
 mod custom;
 mod custom_audio;
 mod custom_image;
