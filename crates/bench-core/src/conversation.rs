@@ -49,9 +49,10 @@ async fn follow(cx: Rc<WorkerContext>, first: Box<Exchange>, talk: Option<Talk>)
             cx.deliver(record);
             break;
         };
-        if !record.outcome.is_success() {
+        if let Some(outcome) = outcome_of_the_rest(&record.outcome) {
             cx.deliver(record);
-            cut(&cx, index, &ended, conversation.children_of(ended.turn));
+            let children = conversation.children_of(ended.turn);
+            cut(&cx, index, &ended, children, &outcome);
             break;
         }
         talk = continued(&cx, talk, &mut exchange, &record);
@@ -101,12 +102,13 @@ async fn release(
         None => Exchange::encode(cx, index, turn),
         Some(Talk { said, repeated }) => {
             said.ask(&asked.prompt);
-            Exchange::encode_after(cx, index, turn, &said.to_prompt(), *repeated)
+            Exchange::encode_after(cx, index, turn, &said.as_prompt(), *repeated)
         }
     };
     let due = parent.at.saturating_add(asked.pause.into());
     if !cx.pause_until(due).await {
-        cut(cx, index, parent, std::iter::once(turn));
+        let outcome = Outcome::Failed(Failure::Cancelled);
+        cut(cx, index, parent, std::iter::once(turn), &outcome);
         return None;
     }
     if let Some(server) = parent.server {
@@ -147,14 +149,29 @@ fn continued(
     Some(Talk { said, repeated })
 }
 
+/// What becomes of the turns that follow one that ended so; `None` if they can go on.
+fn outcome_of_the_rest(outcome: &Outcome) -> Option<Outcome> {
+    match outcome {
+        Outcome::Completed(_) => None,
+        Outcome::Failed(_) => Some(Outcome::Failed(Failure::Cancelled)),
+        Outcome::HungUp(reason) => Some(Outcome::HungUp(*reason)),
+    }
+}
+
 /// Records turns and all that follow from them as never sent: they have nothing to go on from.
-fn cut(cx: &Rc<WorkerContext>, index: usize, parent: &Ended, turns: impl Iterator<Item = u32>) {
+fn cut(
+    cx: &Rc<WorkerContext>,
+    index: usize,
+    parent: &Ended,
+    turns: impl Iterator<Item = u32>,
+    outcome: &Outcome,
+) {
     let conversation = &cx.plan.conversations[index];
     for turn in descendants(conversation, turns) {
         let asked = &conversation.turns[turn as usize];
         let due = parent.at.saturating_add(asked.pause.into());
         let mut left = Exchange::unsent(cx, index, turn, parent.server, due);
-        cx.deliver(left.record(Outcome::Failed(Failure::Cancelled)));
+        cx.deliver(left.record(outcome.clone()));
     }
 }
 

@@ -68,7 +68,7 @@ impl Said {
     }
 
     /// All of it as a prompt.
-    pub(crate) fn to_prompt(&mut self) -> Prompt {
+    pub(crate) fn as_prompt(&mut self) -> Prompt {
         match self.form {
             Form::Text => Prompt::Text(self.text.as_str().into()),
             Form::Messages => {

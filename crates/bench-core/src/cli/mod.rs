@@ -14,8 +14,8 @@ pub mod sweep;
 pub use carry_out::Carried;
 pub use error::OptionsError;
 pub use options::{
-    ClientOptions, ControlOptions, LoadOptions, ResultOptions, RunOptions, SendOptions,
-    ServerOptions, ShapeOptions,
+    ClientOptions, ControlOptions, LoadOptions, MultiTurnOptions, Replies, ResultOptions,
+    RunOptions, SendOptions, ServerOptions, ShapeOptions, ThinkTime,
 };
 pub use prepare::Surroundings;
 pub use progress::ProgressBar;

@@ -3,6 +3,7 @@
 
 mod engines;
 mod mistakes;
+mod multi_turn;
 mod options;
 #[cfg(unix)]
 mod reliability;

@@ -3,6 +3,7 @@
 mod client;
 mod control;
 mod load;
+mod multi_turn;
 mod result;
 mod send;
 mod server;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use client::ClientOptions;
 pub use control::ControlOptions;
 pub use load::LoadOptions;
+pub(super) use multi_turn::NO_HEADER;
+pub use multi_turn::{MultiTurnOptions, Replies, ThinkTime};
 pub use result::ResultOptions;
 pub use send::SendOptions;
 pub(super) use server::BUILTIN;
@@ -44,6 +47,10 @@ pub struct RunOptions {
     #[serde(flatten)]
     #[command(flatten)]
     pub dataset: DatasetOptions,
+    /// How conversations are led.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub multi_turn: MultiTurnOptions,
     /// How it is asked.
     #[serde(flatten)]
     #[command(flatten)]
@@ -132,5 +139,21 @@ mod tests {
         assert!(parse(&["--save-detailed"]).is_err());
         assert!(parse(&["--save-detailed", "--append-result"]).is_ok());
         assert!(parse(&["--skip-tokenizer-init", "--tokenizer", "x"]).is_err());
+        assert!(parse(&["--multi-turn-turns", "3"]).is_err());
+        assert!(parse(&["--think-time-distribution", "exponential"]).is_err());
+    }
+
+    #[test]
+    fn a_history_is_live_unless_it_says_otherwise() {
+        let history = |arguments: &[&str]| parse(arguments).unwrap().multi_turn.multi_turn;
+        assert_eq!(history(&[]), None);
+        assert_eq!(
+            history(&["--multi-turn", "--turns", "3"]),
+            Some(Replies::Live)
+        );
+        assert_eq!(
+            history(&["--multi-turn", "recorded"]),
+            Some(Replies::Recorded)
+        );
     }
 }

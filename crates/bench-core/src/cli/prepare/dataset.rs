@@ -80,7 +80,10 @@ impl RunOptions {
             let mut context = self.dataset.context(tokenizer, count, seed);
             context.nonce = nonce;
             context.warnings = Some(&said);
-            context.sample(dataset.as_ref())
+            context.multi_turn = self.wanted_turns();
+            let mut conversations = context.sample(dataset.as_ref())?;
+            self.lead(&mut conversations, seed)?;
+            Ok::<_, OptionsError>(conversations)
         };
         let measured = sample(count, self.load.seed)?;
         warnings.append(&mut said.take());

@@ -2,6 +2,7 @@
 
 mod dataset;
 mod load;
+mod multi_turn;
 mod request;
 mod result;
 mod server;
@@ -161,6 +162,7 @@ impl RunOptions {
             })
             .conversations(conversations)
             .warm_up_with(warm_up)
+            .session_header(self.session_header()?)
             .arrivals(arrivals)
             .max_concurrency(self.load.max_concurrency)
             .threads(self.client.client_threads)
@@ -196,6 +198,7 @@ impl RunOptions {
         let summary = self.summary(task, streamed)?;
         let metrics = self.metrics(task, streamed)?;
         self.check_failure_rate()?;
+        self.check_multi_turn(task)?;
         let metadata = pairs("--metadata", &self.result.metadata)?;
         check_metadata(&metadata)?;
         let timeouts = self.timeouts(streamed)?;
