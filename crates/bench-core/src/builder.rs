@@ -5,7 +5,7 @@ use bench_datasets::Tokenizer;
 use bench_http::{Target, TargetOptions};
 use bench_metrics::tokens::KeepText;
 use bench_metrics::{Metric, SummaryOptions};
-use bench_types::{Conversation, Nanos};
+use bench_types::{Conversation, Nanos, RequestKind};
 use http::{HeaderName, HeaderValue};
 
 use crate::arrivals::Arrivals;
@@ -15,7 +15,10 @@ use crate::plan::{Plan, first_ids};
 use crate::servers::Servers;
 use crate::session::{SESSION_HEADER, Sessions};
 use crate::stop::StopHandle;
-use crate::{Balance, Control, Lora, RecordLogOptions, RequestOptions, Run, Timeouts};
+use crate::warm_up::WarmUpLimits;
+use crate::{
+    Balance, Cancellation, Control, Lora, RecordLogOptions, RequestOptions, Run, Timeouts,
+};
 
 /// Connections opened before a run, at most. Further ones are opened when they are needed.
 const MOST_WARM: usize = 16_384;
@@ -33,9 +36,15 @@ pub struct RunBuilder {
     pub(crate) backend: &'static dyn Backend,
     pub(crate) conversations: Vec<Conversation>,
     pub(crate) warm_up: Vec<Conversation>,
+    pub(crate) warm_up_limits: WarmUpLimits,
     session_header: Option<HeaderName>,
     pub(crate) arrivals: Arrivals,
     pub(crate) max_concurrency: Option<usize>,
+    pub(crate) duration: Option<Duration>,
+    again: bool,
+    pub(crate) prefills: Option<usize>,
+    pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) probe_rate: Option<f64>,
     threads: Option<usize>,
     keepalive: bool,
     timeouts: Timeouts,
@@ -90,9 +99,15 @@ impl RunBuilder {
             backend,
             conversations: Vec::new(),
             warm_up: Vec::new(),
+            warm_up_limits: WarmUpLimits::default(),
             session_header: Some(SESSION_HEADER),
             arrivals: Arrivals::burst(),
             max_concurrency: None,
+            duration: None,
+            again: true,
+            prefills: None,
+            cancellation: None,
+            probe_rate: None,
             threads: None,
             keepalive: true,
             timeouts: Timeouts::default(),
@@ -112,17 +127,43 @@ impl RunBuilder {
         }
     }
 
+    /// How many conversations are sent of this many different ones: each once, but in a run that
+    /// is limited in time as many as its time has room for, if they may be sent again.
+    fn count(&self, conversations: usize) -> usize {
+        let Some(duration) = self.duration else {
+            return conversations;
+        };
+        let room = match self.arrivals.is_paced() {
+            true => self
+                .arrivals
+                .count_in(duration.into())
+                .unwrap_or(conversations),
+            false => usize::MAX,
+        };
+        match self.again {
+            true if conversations > 0 => room,
+            _ => room.min(conversations),
+        }
+    }
+
     pub(crate) fn plan(&self, targets: Vec<Target>, conversations: Vec<Conversation>) -> Plan {
-        let count = conversations.len();
         let paced = self.arrivals.is_paced();
+        let count = self.count(conversations.len());
         // A burst needs a slot for every request, and each worker its share of them.
-        let burst = if paced { None } else { Some(count) };
+        let burst = if paced {
+            None
+        } else {
+            Some(conversations.len())
+        };
         let slots = self.max_concurrency.or(burst);
-        let slots = slots.map(|slots| slots.clamp(1, count));
+        let slots = slots.map(|slots| slots.clamp(1, count.max(1)));
         let threads = self.threads.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
         });
-        let offsets = self.arrivals.offsets(count);
+        let offsets = match paced {
+            true => self.arrivals.offsets(count),
+            false => Vec::new(),
+        };
         let reserve = if paced {
             densest(&offsets, RESERVE_SPAN).clamp(4, 1024)
         } else {
@@ -132,7 +173,21 @@ impl RunBuilder {
             Some(slots) => slots.min(MOST_WARM),
             None => reserve.min(count),
         };
+        let most_threads = slots
+            .unwrap_or(count)
+            .min(self.prefills.unwrap_or(usize::MAX));
         Plan {
+            kind: RequestKind::Load,
+            most: if count == usize::MAX {
+                u64::MAX
+            } else {
+                count as u64
+            },
+            constant_rate: None,
+            limit: self.duration.map(Nanos::from),
+            until_stable: false,
+            prefills: self.prefills,
+            cancellation: self.cancellation,
             servers: Servers::new(targets, self.balance),
             backend: self.backend,
             first_ids: first_ids(&conversations),
@@ -159,7 +214,7 @@ impl RunBuilder {
                 (false, None) => KeepText::Never,
             },
             grace: self.grace,
-            threads: threads.clamp(1, slots.unwrap_or(count).max(1)),
+            threads: threads.clamp(1, most_threads.max(1)),
             conversations,
         }
     }
@@ -180,9 +235,16 @@ impl RunBuilder {
         self
     }
 
-    /// What is sent first and not measured.
+    /// What is sent first and not measured, each once unless [`RunBuilder::warm_up_limits`] says
+    /// more.
     pub fn warm_up_with(mut self, conversations: Vec<Conversation>) -> RunBuilder {
         self.warm_up = conversations;
+        self
+    }
+
+    /// When the warm-up ends.
+    pub fn warm_up_limits(mut self, limits: WarmUpLimits) -> RunBuilder {
+        self.warm_up_limits = limits;
         self
     }
 
@@ -203,6 +265,43 @@ impl RunBuilder {
     /// included; no limit by default.
     pub fn max_concurrency(mut self, slots: impl Into<Option<usize>>) -> RunBuilder {
         self.max_concurrency = slots.into();
+        self
+    }
+
+    /// The time in which conversations are begun, from the first one on; those under way then may
+    /// end within the grace period. By default a run ends with its last conversation.
+    ///
+    /// Conversations are sent again and again while there is time, unless
+    /// [`RunBuilder::again`] says otherwise. Throughput is what was done in the time.
+    pub fn duration(mut self, limit: impl Into<Option<Duration>>) -> RunBuilder {
+        self.duration = limit.into();
+        self
+    }
+
+    /// Whether conversations are sent again, from the first one on, in a run that is limited in
+    /// time; they are by default.
+    pub fn again(mut self, again: bool) -> RunBuilder {
+        self.again = again;
+        self
+    }
+
+    /// The most requests that wait for their first token at once; no limit by default.
+    pub fn prefill_concurrency(mut self, most: impl Into<Option<usize>>) -> RunBuilder {
+        self.prefills = most.into();
+        self
+    }
+
+    /// Requests that the client hangs up on, as users do; none by default.
+    pub fn cancellation(mut self, which: impl Into<Option<Cancellation>>) -> RunBuilder {
+        self.cancellation = which.into();
+        self
+    }
+
+    /// Small requests that are sent beside the load at a constant rate, in requests per second,
+    /// to feel how long a request takes; none by default. They are not part of the load, and have
+    /// connections of their own.
+    pub fn probe_rate(mut self, rate: impl Into<Option<f64>>) -> RunBuilder {
+        self.probe_rate = rate.into();
         self
     }
 

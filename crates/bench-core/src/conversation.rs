@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use bench_types::{Conversation, Failure, History, Nanos, Outcome, RequestRecord};
 
-use crate::exchange::Exchange;
+use crate::exchange::{Admission, Exchange};
 use crate::history::{Repeated, Said};
+use crate::tickets::Ticket;
 use crate::worker::WorkerContext;
 
 /// Sees a conversation through to its end. Its first turn is prepared or under way already.
@@ -36,11 +37,11 @@ async fn follow(cx: Rc<WorkerContext>, first: Box<Exchange>, talk: Option<Talk>)
     let (mut exchange, mut talk) = (first, talk);
     let mut branches = Vec::new();
     loop {
-        let index = exchange.conversation();
-        let conversation = &cx.plan.conversations[index];
+        let ticket = exchange.ticket();
+        let conversation = cx.conversation(ticket);
         let record = exchange.finish().await;
         let ended = Ended {
-            turn: exchange.place(),
+            turn: exchange.turn(),
             server: exchange.chosen_server(),
             at: record.timeline.closed,
         };
@@ -52,16 +53,16 @@ async fn follow(cx: Rc<WorkerContext>, first: Box<Exchange>, talk: Option<Talk>)
         if let Some(outcome) = outcome_of_the_rest(&record.outcome) {
             cx.deliver(record);
             let children = conversation.children_of(ended.turn);
-            cut(&cx, index, &ended, children, &outcome);
+            cut(&cx, ticket, &ended, children, &outcome);
             break;
         }
         talk = continued(&cx, talk, &mut exchange, &record);
         cx.deliver(record);
         for child in children {
-            let branch = branch(Rc::clone(&cx), index, child, &ended, talk.clone());
+            let branch = branch(Rc::clone(&cx), ticket, child, &ended, talk.clone());
             branches.push(tokio::task::spawn_local(branch));
         }
-        match release(&cx, index, heir, &ended, &mut talk).await {
+        match release(&cx, ticket, heir, &ended, &mut talk).await {
             Some(next) => exchange = next,
             None => break,
         }
@@ -75,14 +76,14 @@ async fn follow(cx: Rc<WorkerContext>, first: Box<Exchange>, talk: Option<Talk>)
 /// As [`follow`], from the release of a turn on.
 fn branch(
     cx: Rc<WorkerContext>,
-    index: usize,
+    ticket: Ticket,
     turn: u32,
     parent: &Ended,
     mut talk: Option<Talk>,
 ) -> Pin<Box<dyn Future<Output = ()>>> {
     let parent = Ended { ..*parent };
     Box::pin(async move {
-        if let Some(exchange) = release(&cx, index, turn, &parent, &mut talk).await {
+        if let Some(exchange) = release(&cx, ticket, turn, &parent, &mut talk).await {
             follow(cx, exchange, talk).await;
         }
     })
@@ -92,23 +93,23 @@ fn branch(
 /// Its request is made before the pause, so that the pause is not longer for a long one.
 async fn release(
     cx: &Rc<WorkerContext>,
-    index: usize,
+    ticket: Ticket,
     turn: u32,
     parent: &Ended,
     talk: &mut Option<Talk>,
 ) -> Option<Box<Exchange>> {
-    let asked = &cx.plan.conversations[index].turns[turn as usize];
+    let asked = &cx.conversation(ticket).turns[turn as usize];
     let mut exchange = match talk {
-        None => Exchange::encode(cx, index, turn),
+        None => Exchange::encode(cx, ticket, turn),
         Some(Talk { said, repeated }) => {
             said.ask(&asked.prompt);
-            Exchange::encode_after(cx, index, turn, &said.as_prompt(), *repeated)
+            Exchange::encode_after(cx, ticket, turn, &said.as_prompt(), *repeated)
         }
     };
     let due = parent.at.saturating_add(asked.pause.into());
-    if !cx.pause_until(due).await {
-        let outcome = Outcome::Failed(Failure::Cancelled);
-        cut(cx, index, parent, std::iter::once(turn), &outcome);
+    if !cx.pause_until(due).await || exchange.enter_prefill().await == Admission::Refused {
+        let outcome = cx.never_sent();
+        cut(cx, ticket, parent, std::iter::once(turn), &outcome);
         return None;
     }
     if let Some(server) = parent.server {
@@ -125,7 +126,7 @@ fn continued(
     exchange: &mut Exchange,
     record: &RequestRecord,
 ) -> Option<Talk> {
-    let conversation = &cx.plan.conversations[exchange.conversation()];
+    let conversation = cx.conversation(exchange.ticket());
     if conversation.history == History::Whole {
         return None;
     }
@@ -161,16 +162,16 @@ fn outcome_of_the_rest(outcome: &Outcome) -> Option<Outcome> {
 /// Records turns and all that follow from them as never sent: they have nothing to go on from.
 fn cut(
     cx: &Rc<WorkerContext>,
-    index: usize,
+    ticket: Ticket,
     parent: &Ended,
     turns: impl Iterator<Item = u32>,
     outcome: &Outcome,
 ) {
-    let conversation = &cx.plan.conversations[index];
+    let conversation = cx.conversation(ticket);
     for turn in descendants(conversation, turns) {
         let asked = &conversation.turns[turn as usize];
         let due = parent.at.saturating_add(asked.pause.into());
-        let mut left = Exchange::unsent(cx, index, turn, parent.server, due);
+        let mut left = Exchange::unsent(cx, ticket, turn, parent.server, due);
         cx.deliver(left.record(outcome.clone()));
     }
 }

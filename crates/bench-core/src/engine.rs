@@ -1,10 +1,7 @@
 //! Runs one phase: starts the workers, lets them go at the same moment, collects what they
 //! record.
 
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use bench_report::record_log::RecordLogWriter;
 use bench_stream::Clock;
@@ -13,82 +10,87 @@ use hdrhistogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
 use crate::RunError;
-use crate::observer::{Observer, Phase, Progress};
+use crate::answers::Answers;
+use crate::collector::{Collector, Crew, Worker};
+use crate::observer::{Observer, Phase};
 use crate::plan::Plan;
 use crate::record_log::{Log, LogThread};
 use crate::stop::StopHandle;
-use crate::worker::{self, Answers, Counters, Ready, Reporting, Shared, WorkerReport};
+use crate::tickets::{Tickets, WarmUp};
+use crate::worker::{self, Counters, Ready, Reporting, Shared, WorkerReport};
 
-/// How often the observer hears of the run.
-const TICK: Duration = Duration::from_millis(100);
+/// What is to be sent, and how long.
+pub(crate) struct Job<'a> {
+    pub(crate) plan: Arc<Plan>,
+    /// What comes before it without a gap.
+    pub(crate) warm_up: Option<WarmUp>,
+    /// What is sent beside it.
+    pub(crate) probes: Option<Plan>,
+    /// What was recorded before and belongs to it.
+    pub(crate) before: Vec<RequestRecord>,
+    pub(crate) clock: Clock,
+    pub(crate) stop: &'a StopHandle,
+    pub(crate) phase: Phase,
+}
 
 /// What a phase yields.
 pub(crate) struct Recording {
     pub(crate) records: Vec<RequestRecord>,
     pub(crate) facts: RunFacts,
     pub(crate) answers: Answers,
+    /// Whether the server became steady, if somebody watched for that.
+    pub(crate) stable: bool,
     /// What the user should know about the connections and the record log.
     pub(crate) notes: Vec<String>,
     /// The record log, but for its last line.
     pub(crate) log: Option<RecordLogWriter>,
 }
 
-struct Worker {
-    counters: Arc<Counters>,
-    ended: oneshot::Receiver<std::io::Result<WorkerReport>>,
-}
-
-/// Sends every request of `plan` and returns the records.
+/// Sends every request of a job and returns the records.
 pub(crate) async fn record(
-    plan: &Arc<Plan>,
-    clock: Clock,
-    stop: &StopHandle,
+    job: Job<'_>,
     observer: &mut dyn Observer,
-    phase: Phase,
     log: Option<Log>,
 ) -> Result<Recording, RunError> {
     observer.phase(Phase::Connecting);
-    let (start_sender, start) = watch::channel(None);
-    let (ready_sender, mut ready) = tokio::sync::mpsc::unbounded_channel();
-    let (record_sender, records) = mpsc::channel();
-    let shared = Arc::new(Shared {
-        plan: Arc::clone(plan),
+    let Job {
+        plan,
+        warm_up,
+        probes,
+        before,
         clock,
-        stop: stop.clone(),
-        next: AtomicUsize::new(0),
-        start,
+        stop,
+        phase,
+    } = job;
+    let warm_up_phase = warm_up.as_ref().map(|warm_up| Phase::WarmUp {
+        requests: warm_up.plan.requests(),
     });
-    let mut workers = Vec::with_capacity(plan.threads);
-    for index in 0..plan.threads {
-        let counters = Arc::new(Counters::default());
-        let reporting = Reporting {
-            ready: ready_sender.clone(),
-            records: record_sender.clone(),
-            counters: Arc::clone(&counters),
-        };
-        let ended = spawn(Arc::clone(&shared), index, reporting)?;
-        workers.push(Worker { counters, ended });
+    let (start_sender, start) = watch::channel(None);
+    let (ready_sender, ready) = tokio::sync::mpsc::unbounded_channel();
+    let (record_sender, records) = mpsc::channel();
+    let cut = StopHandle::new();
+    let shared = |plan: Arc<Plan>, warm_up, stop| Shared {
+        tickets: Arc::new(Tickets::new(Arc::clone(&plan), warm_up)),
+        plan,
+        clock,
+        stop,
+        cut: cut.clone(),
+        start: start.clone(),
+    };
+    let load = shared(Arc::clone(&plan), warm_up, stop.clone());
+    let probes = probes.map(|plan| shared(Arc::new(plan), None, stop.child()));
+    let reports = (ready_sender, record_sender);
+    let load = crew(load, &reports)?;
+    let probes = probes.map(|probes| crew(probes, &reports)).transpose()?;
+    for record in before {
+        // Kept until the run listens, a few lines below.
+        let _ = reports.1.send(record);
     }
-    drop((ready_sender, record_sender));
+    drop(reports);
 
-    let mut notes = Vec::new();
-    let mut prepared = Ready::default();
-    while let Some(one) = ready.recv().await {
-        prepared.wanted += one.wanted;
-        prepared.opened += one.opened;
-        prepared.error = prepared.error.or(one.error);
-    }
-    if let Some(error) = prepared.error {
-        if prepared.opened == 0 {
-            return Err(RunError::Unreachable(error));
-        }
-        notes.push(format!(
-            "only {} of {} connections were opened before the run: {error}",
-            prepared.opened, prepared.wanted
-        ));
-    }
+    let mut notes: Vec<String> = prepared(ready).await?.into_iter().collect();
     // Until here the workers give up by themselves, with the sender they wait for.
-    let mut given_up = CancelOnDrop(Some(stop.clone()));
+    let mut given_up = CancelOnDrop(Some([stop.clone(), cut.clone()]));
     let mut records = records;
     let mut log_thread = None;
     let delay = if log.is_some() {
@@ -102,24 +104,28 @@ pub(crate) async fn record(
         records = written;
         log_thread = Some(thread);
     }
+    for crew in std::iter::once(&load).chain(&probes) {
+        crew.shared.tickets.begin(start);
+    }
     start_sender.send_replace(Some(start));
-    observer.phase(phase);
+    observer.phase(warm_up_phase.unwrap_or(phase));
 
-    let mut collector = Collector {
-        clock,
-        start,
-        stop,
-        grace: plan.grace,
-        observer,
-        records,
-        collected: Vec::with_capacity(plan.requests() as usize),
-        failed: 0,
-    };
-    let reports = collector.watch(workers).await?;
+    let tickets = Arc::clone(&load.shared.tickets);
+    let measuring = warm_up_phase.map(|_| phase);
+    let mut collector = Collector::new(&load.shared, observer, records, measuring);
+    let reports = collector.watch(load, probes).await?;
     given_up.0 = None;
-    let mut records = collector.collected;
+    let time_is_over = collector.time_is_over();
+    let mut records = collector.into_records();
     records.sort_by_key(|record| record.id);
-    let (facts, answers) = summarize(plan, &clock, start, stop, &records, reports);
+    let ending = Ending {
+        stop,
+        tickets: &tickets,
+        begun: start,
+        time_is_over,
+    };
+    let facts = ending.facts(&plan, &clock, &records);
+    let (facts, answers) = merge(facts, reports);
     let log = match log_thread.map(LogThread::join) {
         None => None,
         Some(Ok(writer)) => Some(writer),
@@ -132,18 +138,61 @@ pub(crate) async fn record(
         records,
         facts,
         answers,
+        stable: tickets.is_stable(),
         notes,
         log,
     })
 }
 
+type Reports = (
+    tokio::sync::mpsc::UnboundedSender<Ready>,
+    mpsc::Sender<RequestRecord>,
+);
+
+/// Starts the workers of a load.
+fn crew(shared: Shared, (ready, records): &Reports) -> Result<Crew, RunError> {
+    let shared = Arc::new(shared);
+    let mut workers = Vec::with_capacity(shared.plan.threads);
+    for index in 0..shared.plan.threads {
+        let counters = Arc::new(Counters::default());
+        let reporting = Reporting {
+            ready: ready.clone(),
+            records: records.clone(),
+            counters: Arc::clone(&counters),
+        };
+        let ended = spawn(Arc::clone(&shared), index, reporting)?;
+        workers.push(Worker { counters, ended });
+    }
+    Ok(Crew { shared, workers })
+}
+
+/// Waits until all workers are ready. Returns what the user should know of their connections.
+async fn prepared(
+    mut ready: tokio::sync::mpsc::UnboundedReceiver<Ready>,
+) -> Result<Option<String>, RunError> {
+    let mut prepared = Ready::default();
+    while let Some(one) = ready.recv().await {
+        prepared.wanted += one.wanted;
+        prepared.opened += one.opened;
+        prepared.error = prepared.error.or(one.error);
+    }
+    match prepared.error {
+        Some(error) if prepared.opened == 0 => Err(RunError::Unreachable(error)),
+        Some(error) => Ok(Some(format!(
+            "only {} of {} connections were opened before the run: {error}",
+            prepared.opened, prepared.wanted
+        ))),
+        None => Ok(None),
+    }
+}
+
 /// Stops the workers of a run that is dropped, or fails, after they were let go.
-struct CancelOnDrop(Option<StopHandle>);
+struct CancelOnDrop(Option<[StopHandle; 2]>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        if let Some(stop) = &self.0 {
-            stop.cancel();
+        for handle in self.0.iter().flatten() {
+            handle.cancel();
         }
     }
 }
@@ -171,123 +220,53 @@ fn spawn(
     Ok(ended)
 }
 
-/// Follows the workers to their end.
-struct Collector<'a> {
-    clock: Clock,
-    start: Nanos,
+/// How a phase came to its end.
+struct Ending<'a> {
     stop: &'a StopHandle,
-    grace: Duration,
-    observer: &'a mut dyn Observer,
-    records: mpsc::Receiver<RequestRecord>,
-    collected: Vec<RequestRecord>,
-    failed: u64,
+    tickets: &'a Tickets,
+    /// When the load began, the warm-up included.
+    begun: Nanos,
+    /// Whether the time in which requests were released was over.
+    time_is_over: bool,
 }
 
-impl Collector<'_> {
-    async fn watch(&mut self, workers: Vec<Worker>) -> Result<Vec<WorkerReport>, RunError> {
-        let counters: Vec<_> = workers
-            .iter()
-            .map(|worker| Arc::clone(&worker.counters))
-            .collect();
-        let all = async {
-            let mut reports = Vec::new();
-            for worker in workers {
-                let report = worker.ended.await.map_err(|_| RunError::WorkerLost)?;
-                reports.push(report.map_err(RunError::Worker)?);
-            }
-            Ok(reports)
+impl Ending<'_> {
+    fn facts(&self, plan: &Plan, clock: &Clock, records: &[RequestRecord]) -> RunFacts {
+        let own = || records.iter().filter(|record| record.kind == plan.kind);
+        let count = own().count() as u64;
+        let last = own().map(|record| record.timeline.closed).max();
+        let start = self.tickets.start().unwrap_or(self.begun);
+        // Without a schedule a run that is limited in time is to send what it can.
+        let planned = match plan.requests() {
+            Some(planned) if plan.limit.is_none() || plan.paced => planned,
+            _ => count,
         };
-        let mut all = std::pin::pin!(all);
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let stop = self.stop.clone();
-        let grace = self.grace;
-        let mut draining = std::pin::pin!(async {
-            stop.stopped().await;
-            tokio::time::sleep(grace).await;
-            stop.cancel();
-        });
-        let (mut told, mut cancelled) = (false, false);
-        loop {
-            let ended = tokio::select! {
-                biased;
-                reports = &mut all => Some(reports),
-                () = &mut draining, if !cancelled => {
-                    cancelled = true;
-                    None
-                }
-                _ = tick.tick() => None,
-            };
-            if self.stop.is_stopped() && !std::mem::replace(&mut told, true) {
-                self.observer.phase(Phase::Draining);
-            }
-            self.collect();
-            self.report(&counters);
-            if let Some(reports) = ended {
-                // If one failed, the others still send, and nobody wants to know.
-                if reports.is_ok() {
-                    self.collect_rest();
-                    self.report(&counters);
-                }
-                return reports;
-            }
+        RunFacts {
+            epoch_unix: clock.epoch_unix(),
+            start,
+            end: last.unwrap_or(start),
+            window: plan.limit.filter(|_| self.time_is_over),
+            warm_up: self.tickets.warm_up_facts(clock.now()),
+            ended: match self.is_whole(plan, count == planned) {
+                true => RunEnd::Complete,
+                false => RunEnd::Interrupted,
+            },
+            planned,
+            unpaced: !plan.paced,
+            ..RunFacts::default()
         }
     }
 
-    fn collect(&mut self) {
-        while let Ok(record) = self.records.try_recv() {
-            self.take(record);
-        }
-    }
-
-    /// The workers are gone; what they sent may still be on its way.
-    fn collect_rest(&mut self) {
-        while let Ok(record) = self.records.recv() {
-            self.take(record);
-        }
-    }
-
-    fn take(&mut self, record: RequestRecord) {
-        self.failed += u64::from(record.outcome.is_failure());
-        self.observer.record(&record);
-        self.collected.push(record);
-    }
-
-    fn report(&mut self, counters: &[Arc<Counters>]) {
-        self.observer.progress(&Progress {
-            done: self.collected.len() as u64,
-            failed: self.failed,
-            in_flight: counters.iter().map(|c| c.in_flight.load(Relaxed)).sum(),
-            chunks: counters.iter().map(|c| c.chunks.load(Relaxed)).sum(),
-            elapsed: self.clock.now().since(self.start),
-        });
+    fn is_whole(&self, plan: &Plan, all_sent: bool) -> bool {
+        let to_its_end = match plan.limit {
+            Some(_) => self.time_is_over || !self.stop.is_stopped(),
+            None => all_sent || self.tickets.is_stable(),
+        };
+        to_its_end && !self.stop.is_cancelled() && self.tickets.start().is_some()
     }
 }
 
-fn summarize(
-    plan: &Plan,
-    clock: &Clock,
-    start: Nanos,
-    stop: &StopHandle,
-    records: &[RequestRecord],
-    reports: Vec<WorkerReport>,
-) -> (RunFacts, Answers) {
-    let last = records.iter().map(|record| record.timeline.closed).max();
-    let planned = plan.requests();
-    let whole = records.len() as u64 == planned && !stop.is_cancelled();
-    let mut facts = RunFacts {
-        epoch_unix: clock.epoch_unix(),
-        start,
-        end: last.unwrap_or(start),
-        ended: if whole {
-            RunEnd::Complete
-        } else {
-            RunEnd::Interrupted
-        },
-        planned,
-        unpaced: !plan.paced,
-        ..RunFacts::default()
-    };
+fn merge(mut facts: RunFacts, reports: Vec<WorkerReport>) -> (RunFacts, Answers) {
     let mut answers = Answers::default();
     let mut lag: Option<Histogram<u32>> = None;
     for report in reports {

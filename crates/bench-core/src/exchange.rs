@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -10,13 +11,17 @@ use bench_backends::BodyEnd;
 use bench_http::{Arrival, Connection, Event, TransferError};
 use bench_metrics::tokens::{KeepText, settle_from_stream};
 use bench_types::{
-    Failure, Finish, History, Nanos, Outcome, Prompt, RequestKind, RequestRecord, TokenSource,
+    Failure, Finish, HangUp, History, Nanos, Outcome, Prompt, RequestRecord, TokenSource,
 };
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::answer::Answer;
+use crate::cancellation::CancelAfter;
 use crate::history::Repeated;
 use crate::stream::ResponseStream;
+use crate::tickets::Ticket;
+use crate::unfinished::Unfinished;
 use crate::watchdog::Watchdog;
 use crate::worker::WorkerContext;
 
@@ -30,7 +35,7 @@ const CHECK_EVERY: u32 = 1024;
 /// A request that is encoded and waits for its time.
 pub(crate) struct Exchange {
     cx: Rc<WorkerContext>,
-    conversation: usize,
+    ticket: Ticket,
     turn: u32,
     /// What its prompt repeats of the conversation.
     repeated: Option<Repeated>,
@@ -45,14 +50,29 @@ pub(crate) struct Exchange {
     sent: Option<Nanos>,
     /// When it was over, if that was before its end is noticed.
     closed: Option<Nanos>,
+    /// When the client hangs up on it, if it does.
+    cancel: Option<CancelAfter>,
+    /// Its place among those that wait for their first token, if they are limited.
+    prefill: Option<OwnedSemaphorePermit>,
+}
+
+/// Whether a request may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// At once.
+    AtOnce,
+    /// Now, after a wait.
+    Waited,
+    /// Not at all: the run ends.
+    Refused,
 }
 
 impl Exchange {
     /// Takes a slot for the first turn of a conversation: encodes the request and sets a pooled
     /// connection aside for it, if there is one.
-    pub(crate) fn prepare(cx: &Rc<WorkerContext>, conversation: usize) -> Exchange {
-        let mut exchange = Exchange::encode(cx, conversation, 0);
-        if let Some(server) = cx.plan.servers.foreseen(conversation) {
+    pub(crate) fn prepare(cx: &Rc<WorkerContext>, ticket: Ticket) -> Exchange {
+        let mut exchange = Exchange::encode(cx, ticket, 0);
+        if let Some(server) = cx.plan.servers.foreseen(exchange.place()) {
             exchange.go_to(server);
         }
         exchange
@@ -70,20 +90,20 @@ impl Exchange {
     }
 
     /// The request of a turn whose prompt is whole as it stands.
-    pub(crate) fn encode(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
-        let asked = &cx.plan.conversations[conversation].turns[turn as usize];
-        Exchange::new(cx, conversation, turn).encoded(&asked.prompt)
+    pub(crate) fn encode(cx: &Rc<WorkerContext>, ticket: Ticket, turn: u32) -> Exchange {
+        let asked = &cx.conversation(ticket).turns[turn as usize];
+        Exchange::new(cx, ticket, turn).encoded(&asked.prompt)
     }
 
     /// The request of a turn that repeats what was said before it: `prompt` is all of it.
     pub(crate) fn encode_after(
         cx: &Rc<WorkerContext>,
-        conversation: usize,
+        ticket: Ticket,
         turn: u32,
         prompt: &Prompt,
         repeated: Repeated,
     ) -> Exchange {
-        let mut exchange = Exchange::new(cx, conversation, turn);
+        let mut exchange = Exchange::new(cx, ticket, turn);
         exchange.repeated = Some(repeated);
         exchange.encoded(prompt)
     }
@@ -91,25 +111,25 @@ impl Exchange {
     /// A turn that is never sent, though it was due.
     pub(crate) fn unsent(
         cx: &Rc<WorkerContext>,
-        conversation: usize,
+        ticket: Ticket,
         turn: u32,
         server: Option<usize>,
         due: Nanos,
     ) -> Exchange {
-        let mut exchange = Exchange::new(cx, conversation, turn);
+        let mut exchange = Exchange::new(cx, ticket, turn);
         exchange.server = server;
         exchange.stream.seen.timeline.released(cx.clock.now());
         exchange.stream.seen.timeline.scheduled(due);
         exchange
     }
 
-    fn new(cx: &Rc<WorkerContext>, conversation: usize, turn: u32) -> Exchange {
-        let plan = &cx.plan;
-        let keep_reply = plan.conversations[conversation].history == History::Live;
+    fn new(cx: &Rc<WorkerContext>, ticket: Ticket, turn: u32) -> Exchange {
+        let plan = cx.plan_of(ticket);
+        let keep_reply = cx.conversation(ticket).history == History::Live;
         let keep_text = plan.keep_text != KeepText::Never;
         Exchange {
             cx: Rc::clone(cx),
-            conversation,
+            ticket,
             turn,
             repeated: None,
             server: None,
@@ -119,15 +139,17 @@ impl Exchange {
             stream: ResponseStream::new(plan.backend.decoder(), keep_text, keep_reply),
             sent: None,
             closed: None,
+            cancel: plan.cancel_of(ticket, turn),
+            prefill: None,
         }
     }
 
     /// With the bytes of its request.
     fn encoded(mut self, prompt: &Prompt) -> Exchange {
-        let plan = &self.cx.plan;
-        let conversation = &plan.conversations[self.conversation];
+        let plan = self.cx.plan_of(self.ticket);
+        let conversation = self.cx.conversation(self.ticket);
         let asked = &conversation.turns[self.turn as usize];
-        let model = plan.model_index(self.conversation);
+        let model = plan.model_index(self.ticket.conversation);
         let request_id = plan.request.request_ids.of(self.number());
         let mut request = plan
             .request
@@ -139,7 +161,7 @@ impl Exchange {
         match plan.backend.encode(&request) {
             Ok(mut http) => {
                 let headers = http.headers_mut();
-                plan.sessions.mark(headers, self.conversation, conversation);
+                plan.sessions.mark(headers, self.place(), conversation);
                 self.http = Some(http);
             }
             Err(error) => self.unsendable = Some(error.into()),
@@ -150,16 +172,21 @@ impl Exchange {
 
     /// Its number in the order of sending.
     fn number(&self) -> u64 {
-        self.cx.plan.first_ids[self.conversation] + u64::from(self.turn)
+        self.cx.plan_of(self.ticket).number(self.ticket, self.turn)
     }
 
-    /// The place of its conversation in the run.
-    pub(crate) fn conversation(&self) -> usize {
-        self.conversation
+    /// What its conversation is sent on.
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// The place of its conversation among all that are sent, those sent again included.
+    fn place(&self) -> usize {
+        self.cx.plan_of(self.ticket).place(self.ticket)
     }
 
     /// Which turn of its conversation it is.
-    pub(crate) fn place(&self) -> u32 {
+    pub(crate) fn turn(&self) -> u32 {
         self.turn
     }
 
@@ -182,7 +209,7 @@ impl Exchange {
     pub(crate) fn launch(&mut self, scheduled: Nanos) {
         self.stream.seen.timeline.scheduled(scheduled);
         if self.server.is_none() {
-            self.go_to(self.cx.plan.servers.least_in_flight(self.conversation));
+            self.go_to(self.cx.plan.servers.least_in_flight(self.place()));
         }
         if self.turn == 0 {
             self.cx.plan.servers.enter(self.server());
@@ -197,8 +224,9 @@ impl Exchange {
         self.cx.counters.in_flight.fetch_add(1, Relaxed);
         let outcome = match self.run().await {
             Ok(finish) => Outcome::Completed(finish),
-            Err(failure) => Outcome::Failed(self.cx.secrets.scrub_failure(failure)),
+            Err(unfinished) => unfinished.outcome(&self.cx.secrets),
         };
+        self.prefill = None;
         self.cx.counters.in_flight.fetch_sub(1, Relaxed);
         self.record(outcome)
     }
@@ -225,22 +253,42 @@ impl Exchange {
         self.connection = Some(connection);
     }
 
-    async fn run(&mut self) -> Result<Finish, Failure> {
+    /// Waits for a place among those that wait for their first token.
+    pub(crate) async fn enter_prefill(&mut self) -> Admission {
         let cx = Rc::clone(&self.cx);
-        let mut cancelled = pin!(cx.stop.cancelled());
+        let Some(places) = &cx.prefills else {
+            return Admission::AtOnce;
+        };
+        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+            self.prefill = Some(place);
+            return Admission::AtOnce;
+        }
+        tokio::select! {
+            biased;
+            () = cx.stop.stopped() => return Admission::Refused,
+            () = cx.cut.cancelled() => return Admission::Refused,
+            place = Arc::clone(places).acquire_owned() => self.prefill = place.ok(),
+        }
+        self.stream.seen.timeline.released(cx.clock.now());
+        Admission::Waited
+    }
+
+    async fn run(&mut self) -> Result<Finish, Unfinished> {
+        let cx = Rc::clone(&self.cx);
+        let mut cut = pin!(cx.cut.cancelled());
         if self.sent.is_none() {
             // Had it been of use, the request would have left on it.
             self.connection = None;
             tokio::select! {
                 biased;
                 connected = self.connect() => connected?,
-                () = &mut cancelled => return Err(Failure::Cancelled),
+                () = &mut cut => return Err(cx.cut_off()),
             }
         }
         let Some(mut connection) = self.connection.take() else {
-            return Err(Failure::Connect("the connection is gone".into()));
+            return Err(Failure::Connect("the connection is gone".into()).into());
         };
-        let finish = self.receive(&mut connection, cancelled).await;
+        let finish = self.receive(&mut connection, cut).await;
         // The pool keeps it only if the response was read to its end.
         cx.pool(self.server()).put(connection);
         finish
@@ -267,10 +315,12 @@ impl Exchange {
     async fn receive(
         &mut self,
         connection: &mut Connection,
-        mut cancelled: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Finish, Failure> {
+        mut cut: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Finish, Unfinished> {
         let clock = self.cx.clock.clone();
-        let mut watchdog = Watchdog::new(&self.cx.plan.timeouts, self.sent.unwrap_or_default());
+        let patience = self.cancel.and_then(CancelAfter::time);
+        let sent = self.sent.unwrap_or_default();
+        let mut watchdog = Watchdog::new(&self.cx.plan.timeouts, patience, sent);
         let streams = self.cx.plan.streams();
         let mut answer = Answer::Stream;
         let mut events = 0_u32;
@@ -280,25 +330,25 @@ impl Exchange {
                 event = connection.event() => event,
                 () = &mut watchdog.sleep => {
                     if self.is_decided(&answer) {
-                        return self.leave_unended(answer, watchdog.last);
+                        return Ok(self.leave_unended(answer, watchdog.last)?);
                     }
                     // An answer in one piece has no first token.
                     watchdog.check(clock.now(), !streams || self.stream.seen.contents > 0)?;
                     continue;
                 }
-                () = &mut cancelled => {
+                () = &mut cut => {
                     if self.is_decided(&answer) {
-                        return self.leave_unended(answer, watchdog.last);
+                        return Ok(self.leave_unended(answer, watchdog.last)?);
                     }
-                    return Err(Failure::Cancelled);
+                    return Err(self.cx.cut_off());
                 }
             };
             // A server that never pauses leaves no room for the other two.
             events += 1;
             if events == CHECK_EVERY {
                 events = 0;
-                if self.cx.stop.is_cancelled() && !self.is_decided(&answer) {
-                    return Err(Failure::Cancelled);
+                if self.cx.cut.is_cancelled() && !self.is_decided(&answer) {
+                    return Err(self.cx.cut_off());
                 }
                 watchdog.check(clock.now(), !streams || self.stream.seen.contents > 0)?;
             }
@@ -318,27 +368,35 @@ impl Exchange {
                     if self.stream.seen.done && !done {
                         watchdog.ring_after(END_GRACE);
                     }
+                    self.check_patience()?;
                 }
                 Ok(Event::End { at }) => {
-                    return match answer {
-                        Answer::Stream => self.stream.end(BodyEnd::Complete, at.at),
-                        Answer::Whole(body) => self.stream.whole(&body, at),
-                        Answer::Refusal(refusal) => Err(refusal.failure(&self.cx.secrets)),
-                    };
+                    return Ok(match answer {
+                        Answer::Stream => self.stream.end(BodyEnd::Complete, at.at)?,
+                        Answer::Whole(body) => self.stream.whole(&body, at)?,
+                        Answer::Refusal(refusal) => {
+                            return Err(refusal.failure(&self.cx.secrets).into());
+                        }
+                    });
                 }
                 Err(error) => {
-                    return match (error, answer) {
-                        (TransferError::Cut(_), Answer::Refusal(refusal)) => {
-                            Err(refusal.failure(&self.cx.secrets))
-                        }
-                        (error @ TransferError::Cut(_), _) => {
-                            let how = error.to_string();
-                            self.stream.end(BodyEnd::Cut(&how), clock.now())
-                        }
-                        (error, _) => Err(error.into()),
-                    };
+                    return Ok(self.broken_off(error, answer)?);
                 }
             }
+        }
+    }
+
+    /// The connection broke, or what came makes no sense.
+    fn broken_off(&mut self, error: TransferError, answer: Answer) -> Result<Finish, Failure> {
+        match (error, answer) {
+            (TransferError::Cut(_), Answer::Refusal(refusal)) => {
+                Err(refusal.failure(&self.cx.secrets))
+            }
+            (error @ TransferError::Cut(_), _) => {
+                let how = error.to_string();
+                self.stream.end(BodyEnd::Cut(&how), self.cx.clock.now())
+            }
+            (error, _) => Err(error.into()),
         }
     }
 
@@ -355,6 +413,17 @@ impl Exchange {
         match answer {
             Answer::Refusal(refusal) => Err(refusal.failure(&self.cx.secrets)),
             _ => self.stream.end(BodyEnd::Cut("the body did not end"), last),
+        }
+    }
+
+    /// Hangs up on an answer that is long enough.
+    fn check_patience(&self) -> Result<(), HangUp> {
+        let seen = &self.stream.seen;
+        match self.cancel {
+            Some(CancelAfter::Tokens(enough)) if !seen.done && seen.tokens() >= enough.into() => {
+                Err(HangUp::Cancelled)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -375,10 +444,13 @@ impl Exchange {
         let (contents, merged) = (self.stream.seen.contents, self.stream.seen.receive.merged);
         let result = self.stream.data(bytes, at);
         let seen = &self.stream.seen;
-        self.cx
-            .counters
-            .chunks
-            .fetch_add(seen.contents - contents, Relaxed);
+        if seen.contents > contents {
+            self.prefill = None;
+            self.cx
+                .counters
+                .chunks
+                .fetch_add(seen.contents - contents, Relaxed);
+        }
         let merged = u64::from(seen.receive.merged - merged);
         self.cx.merged.set(self.cx.merged.get() + merged);
         result
@@ -386,7 +458,8 @@ impl Exchange {
 
     pub(crate) fn record(&mut self, outcome: Outcome) -> RequestRecord {
         let cx = &self.cx;
-        let conversation = &cx.plan.conversations[self.conversation];
+        let plan = cx.plan_of(self.ticket);
+        let conversation = cx.conversation(self.ticket);
         let asked = &conversation.turns[self.turn as usize];
         let chunk_tokens = self.stream.chunk_token_source();
         let server_index = u16::try_from(self.server()).unwrap_or(u16::MAX);
@@ -409,7 +482,7 @@ impl Exchange {
             conversation: conversation.id,
             turn: self.turn,
             server_index,
-            model_index: cx.plan.model_index(self.conversation),
+            model_index: plan.model_index(self.ticket.conversation),
             inputs: u32::try_from(asked.prompt.inputs()).unwrap_or(u32::MAX),
             audio: match &asked.prompt {
                 Prompt::Audio(audio) => Some(audio.duration.into()),
@@ -418,7 +491,7 @@ impl Exchange {
             prompt_tokens,
             prompt_tokens_source,
             class_index: 0,
-            kind: RequestKind::Load,
+            kind: self.ticket.kind,
             cached_tokens: seen.cached_tokens,
             expected_cached_tokens: repeated.and_then(|all| all.cached(prompt_tokens)),
             max_output_tokens: asked.max_output_tokens,
@@ -433,7 +506,7 @@ impl Exchange {
             receive: seen.receive,
             transcript: seen.transcript.take(),
         };
-        settle_from_stream(&mut record, cx.plan.keep_text);
+        settle_from_stream(&mut record, plan.keep_text);
         // What a chat template adds to every message of a history is no mismatch.
         let reported = reported.filter(|_| repeated.is_none());
         cx.note_answer(&record, reported, seen.model.take());

@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod answers;
 mod arrivals;
 mod builder;
+mod cancellation;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod collector;
 mod control;
 mod conversation;
 mod engine;
@@ -25,10 +28,15 @@ mod request_ids;
 mod run;
 pub mod search;
 mod secrets;
+mod sender;
 mod servers;
 mod session;
+mod stability;
 mod stop;
 mod stream;
+mod tickets;
+mod unfinished;
+mod warm_up;
 mod watchdog;
 mod worker;
 
@@ -40,6 +48,7 @@ pub use bench_metrics as metrics;
 pub use bench_report as report;
 pub use bench_types as types;
 pub use builder::{Description, RunBuilder};
+pub use cancellation::{CancelAfter, Cancellation, CancellationError};
 pub use control::{Control, Profile};
 pub use error::RunError;
 pub use lora::{Lora, LoraAssignment};
@@ -50,6 +59,7 @@ pub use request_ids::RequestIds;
 pub use run::Run;
 pub use servers::Balance;
 pub use stop::StopHandle;
+pub use warm_up::WarmUpLimits;
 
 /// Name and version of this library, for results.
 pub fn tool() -> String {

@@ -9,16 +9,18 @@ pub enum Phase {
     Connecting,
     /// Sending requests that are not measured.
     WarmUp {
-        /// How many.
-        requests: u64,
+        /// How many; `None` if time or the server will tell.
+        requests: Option<u64>,
     },
     /// Measuring.
     Measuring {
-        /// Requests in the plan.
-        requests: u64,
+        /// Requests in the plan; `None` if time will tell.
+        requests: Option<u64>,
     },
     /// Stopped by the user; waiting for the requests under way.
     Draining,
+    /// The time of the run is over; waiting for the requests under way.
+    TimeOver,
     /// Over; working out the numbers.
     Done,
 }
@@ -26,7 +28,7 @@ pub enum Phase {
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Requests that ended, well or not.
+    /// Requests of the phase that ended, well or not.
     pub done: u64,
     /// Those of them that failed.
     pub failed: u64,
@@ -34,7 +36,7 @@ pub struct Progress {
     pub in_flight: u64,
     /// Content chunks received, which is about the number of tokens.
     pub chunks: u64,
-    /// Time since the measured phase began.
+    /// Time since the measured phase began; zero before.
     pub elapsed: Nanos,
 }
 

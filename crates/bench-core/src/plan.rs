@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use bench_backends::{Backend, Request};
 use bench_metrics::tokens::KeepText;
-use bench_types::{Conversation, Nanos, Sampling, Turn};
+use bench_types::{Conversation, Nanos, RequestKind, Sampling, Turn};
 use http::{HeaderName, HeaderValue};
 
+use crate::cancellation::{CancelAfter, Cancellation};
 use crate::history::Form;
 use crate::lora::Models;
 use crate::request_ids::RequestIds;
 use crate::servers::Servers;
 use crate::session::Sessions;
+use crate::tickets::Ticket;
 
 /// Time limits of one request. Each that is exceeded is a failure class of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +114,8 @@ impl Default for RequestOptions {
 }
 
 pub(crate) struct Plan {
+    /// What its requests are sent for.
+    pub(crate) kind: RequestKind,
     pub(crate) servers: Servers,
     pub(crate) backend: &'static dyn Backend,
     pub(crate) conversations: Vec<Conversation>,
@@ -123,6 +127,18 @@ pub(crate) struct Plan {
     /// When each conversation begins, from the start of the run.
     pub(crate) offsets: Vec<Nanos>,
     pub(crate) paced: bool,
+    /// In place of `offsets`: conversations begin at this constant rate, without end.
+    pub(crate) constant_rate: Option<f64>,
+    /// The most conversations, those that are sent again included.
+    pub(crate) most: u64,
+    /// How long after the start conversations are released.
+    pub(crate) limit: Option<Nanos>,
+    /// Whether the load is to end once the server is steady.
+    pub(crate) until_stable: bool,
+    /// The most requests that wait for their first token at once.
+    pub(crate) prefills: Option<usize>,
+    /// Requests that the client hangs up on.
+    pub(crate) cancellation: Option<Cancellation>,
     /// The most conversations under way at once.
     pub(crate) slots: Option<usize>,
     /// Connections each worker opens before the run, all workers together.
@@ -149,9 +165,59 @@ impl Plan {
         self.request.stream && self.backend.can_stream()
     }
 
-    pub(crate) fn requests(&self) -> u64 {
-        let turns = |conversation: &Conversation| conversation.turns.len() as u64;
-        self.conversations.iter().map(turns).sum()
+    /// Requests of all conversations, each sent once.
+    pub(crate) fn round(&self) -> u64 {
+        let last = self.first_ids.last().zip(self.conversations.last());
+        last.map_or(0, |(first, last)| first + last.turns.len() as u64)
+    }
+
+    /// Requests that are to be sent; `None` if time will tell.
+    pub(crate) fn requests(&self) -> Option<u64> {
+        let tickets = match self.paced {
+            true => self.most.min(self.offsets.len() as u64),
+            false => self.most,
+        };
+        let endless = self.constant_rate.is_some() || tickets == u64::MAX;
+        // How many of the conversations go out again, less than a round.
+        let count = (self.conversations.len() as u64).max(1);
+        let rest = self.first_ids.get((tickets % count) as usize);
+        let planned = (tickets / count).saturating_mul(self.round()) + rest.unwrap_or(&0);
+        (!endless).then_some(planned)
+    }
+
+    /// The `serial`th ticket of a load that began at `begun`, if there are as many.
+    pub(crate) fn ticket(&self, serial: u64, begun: Nanos) -> Option<Ticket> {
+        if serial >= self.most {
+            return None;
+        }
+        let offset = match self.constant_rate {
+            Some(rate) => Some(Nanos::from_secs_f64((serial + 1) as f64 / rate)),
+            None if self.paced => Some(*self.offsets.get(usize::try_from(serial).ok()?)?),
+            None => None,
+        };
+        let count = self.conversations.len() as u64;
+        Some(Ticket {
+            kind: self.kind,
+            conversation: serial.checked_rem(count)? as usize,
+            round: serial / count,
+            begun,
+            due: offset.map(|offset| begun.saturating_add(offset)),
+        })
+    }
+
+    /// The number of a turn in the order of sending.
+    pub(crate) fn number(&self, ticket: Ticket, turn: u32) -> u64 {
+        ticket.round * self.round() + self.first_ids[ticket.conversation] + u64::from(turn)
+    }
+
+    /// The place of a conversation among all that are sent, those sent again included.
+    pub(crate) fn place(&self, ticket: Ticket) -> usize {
+        ticket.round as usize * self.conversations.len() + ticket.conversation
+    }
+
+    /// When the client hangs up on a turn, if it does.
+    pub(crate) fn cancel_of(&self, ticket: Ticket, turn: u32) -> Option<CancelAfter> {
+        self.cancellation?.of(self.number(ticket, turn))
     }
 
     /// What `whole` slots or connections come to for worker `index`.

@@ -31,6 +31,7 @@ impl RunBuilder {
                 nonce: *nonce,
                 warm_up: *warm_up_seed,
                 arrivals: self.arrivals.seed(),
+                cancellations: self.cancellation.map(|some| some.seed()),
                 lora: self.lora.seed_in_use(),
             },
             dataset_hash: dataset_hash.clone(),

@@ -7,11 +7,11 @@ use bench_backends::{Backend, OpenAiChat};
 use bench_http::Target;
 use bench_metrics::tokens::KeepText;
 use bench_stream::Clock;
-use bench_types::{Conversation, Failure, Nanos, Outcome, Prompt};
+use bench_types::{Conversation, Failure, Outcome, Prompt};
 
 use crate::RunError;
 use crate::builder::RunBuilder;
-use crate::engine;
+use crate::engine::{self, Job};
 use crate::lora::Models;
 use crate::observer::{Observer, Phase};
 use crate::plan::Plan;
@@ -22,10 +22,14 @@ const READY_PAUSE: Duration = Duration::from_millis(500);
 
 impl RunBuilder {
     /// A plan to send `conversations` beside the measured ones.
-    fn side_plan(&self, targets: &[Target], conversations: Vec<Conversation>) -> Plan {
+    pub(crate) fn side_plan(&self, targets: &[Target], conversations: Vec<Conversation>) -> Plan {
         let mut plan = self.plan(targets.to_vec(), conversations);
-        plan.offsets = vec![Nanos::ZERO; plan.conversations.len()];
+        plan.offsets = Vec::new();
         plan.paced = false;
+        plan.most = plan.conversations.len() as u64;
+        plan.limit = None;
+        plan.prefills = None;
+        plan.cancellation = None;
         plan.keep_text = KeepText::Never;
         plan.warm_connections = plan.slots.unwrap_or(1);
         plan.request.request_ids = plan.request.request_ids.aside();
@@ -51,9 +55,16 @@ impl RunBuilder {
             base: !self.models().is_adapter(model),
             of: Vec::new(),
         };
-        let (plan, stop) = (Arc::new(plan), self.stop.clone());
-        let mut recording =
-            engine::record(&plan, clock, &stop, &mut (), Phase::ReadyCheck, None).await?;
+        let job = Job {
+            plan: Arc::new(plan),
+            warm_up: None,
+            probes: None,
+            before: Vec::new(),
+            clock,
+            stop: &self.stop,
+            phase: Phase::ReadyCheck,
+        };
+        let mut recording = engine::record(job, &mut (), None).await?;
         let ended = recording.records.pop().map(|record| record.outcome);
         Ok(ended.unwrap_or(Outcome::Failed(Failure::Cancelled)))
     }
@@ -162,29 +173,6 @@ impl RunBuilder {
             }
         }
         Ok(notes)
-    }
-
-    /// Sends the warm-up requests. Their times are not kept; that some failed is.
-    pub(crate) async fn warm_up(
-        &mut self,
-        targets: &[Target],
-        clock: Clock,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<String>, RunError> {
-        let conversations = std::mem::take(&mut self.warm_up);
-        if conversations.is_empty() {
-            return Ok(None);
-        }
-        let plan = Arc::new(self.side_plan(targets, conversations));
-        let requests = plan.requests();
-        let phase = Phase::WarmUp { requests };
-        let stop = self.stop.clone();
-        let recording = engine::record(&plan, clock, &stop, observer, phase, None).await?;
-        let failures = || recording.records.iter().filter_map(|r| r.outcome.failure());
-        Ok(failures().next().map(|example| {
-            let failed = failures().count();
-            format!("{failed} of {requests} warm-up requests failed: {example}")
-        }))
     }
 }
 

@@ -27,6 +27,14 @@ impl RequestIds {
         }
     }
 
+    /// Ids for the probes beside the load.
+    pub(crate) fn of_probes(&self) -> RequestIds {
+        match self {
+            RequestIds::Uuid(run) => RequestIds::Uuid(run.rotate_left(32)),
+            RequestIds::Prefix(prefix) => RequestIds::Prefix(format!("{prefix}probe-")),
+        }
+    }
+
     /// The id of a request by its number in the order of sending, from 0.
     pub fn of(&self, number: u64) -> String {
         match self {
@@ -73,6 +81,8 @@ mod tests {
     fn requests_beside_the_run_have_ids_of_their_own() {
         for ids in [RequestIds::Uuid(5), RequestIds::Prefix("p-".to_owned())] {
             assert_ne!(ids.aside().of(0), ids.of(0));
+            assert_ne!(ids.of_probes().of(0), ids.of(0));
+            assert_ne!(ids.of_probes().of(0), ids.aside().of(0));
         }
         assert_eq!(RequestIds::Prefix("p-".to_owned()).of(12), "p-12");
     }

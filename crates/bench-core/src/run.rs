@@ -7,21 +7,21 @@ use bench_metrics::tokens::{KeepText, settle_from_text};
 use bench_report::record_log::Header;
 use bench_report::{Report, Setup, date_stamp};
 use bench_stream::Clock;
-use bench_types::{Nanos, RequestRecord};
+use bench_types::{Nanos, RequestKind, RequestRecord};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::RunError;
+use crate::answers::{Answers, Mismatches};
 use crate::builder::RunBuilder;
 use crate::control::{InFlight, Profiling, reset_caches};
-use crate::engine::{self, Recording};
+use crate::engine::{self, Job, Recording};
 use crate::history;
 use crate::observer::{Observer, Phase};
 use crate::plan::Plan;
 use crate::probe::Asker;
 use crate::record_log::Log;
 use crate::session;
-use crate::worker::{Answers, Mismatches};
 
 /// One benchmark run: what is sent, when, where to, and what is made of it.
 ///
@@ -74,7 +74,20 @@ impl Run {
         }
         warnings.extend(run.settle_models(&targets, &asker, clock).await?);
         let server_info = ask_servers(&targets, &asker).await;
-        warnings.extend(run.warm_up(&targets, clock, observer).await?);
+        let warm_up = run.plan_warm_up(&targets);
+        let (mut before, mut warm_up_facts) = (Vec::new(), None);
+        let gapless = match (warm_up, run.stands_apart()) {
+            (Some(warm_up), Some(why)) => {
+                let recording = run.warm_up_apart(warm_up, clock, observer).await?;
+                warnings.push(format!(
+                    "the warm-up was over before measuring began: {why}"
+                ));
+                (before, warm_up_facts) = (recording.records, recording.facts.warm_up);
+                None
+            }
+            (warm_up, _) => warm_up,
+        };
+        let probes = run.plan_probes(&targets);
         if run.control.reset_cache {
             reset_caches(targets.iter(), &asker).await?;
         }
@@ -83,7 +96,22 @@ impl Run {
         let plan = Arc::new(run.plan(targets, conversations));
         let setup = run.setup(&plan, clock, server_info);
         let log = run.log(&setup, &plan, clock, &warnings);
-        let recording = run.measure(&plan, asker, clock, observer, log).await?;
+        let stop = run.stop.clone();
+        let job = Job {
+            phase: Phase::Measuring {
+                requests: plan.requests(),
+            },
+            plan: Arc::clone(&plan),
+            warm_up: gapless,
+            probes,
+            before,
+            clock,
+            stop: &stop,
+        };
+        let mut recording = run.measure(job, asker, observer, log).await?;
+        if warm_up_facts.is_some() {
+            recording.facts.warm_up = warm_up_facts;
+        }
         observer.phase(Phase::Done);
         Ok(run.report(setup, &plan, recording, warnings))
     }
@@ -130,22 +158,19 @@ impl RunBuilder {
     /// Sends the measured load, with the profilers of the servers running if that is wanted.
     async fn measure(
         &self,
-        plan: &Arc<Plan>,
+        job: Job<'_>,
         asker: Asker,
-        clock: Clock,
         observer: &mut dyn Observer,
         log: Option<Log>,
     ) -> Result<Recording, RunError> {
-        let requests = plan.requests();
-        let phase = Phase::Measuring { requests };
         let Some(profile) = self.control.profile else {
-            return engine::record(plan, clock, &self.stop, observer, phase, log).await;
+            return engine::record(job, observer, log).await;
         };
         let (sender, in_flight) = watch::channel(0);
-        let targets = plan.servers.targets().cloned().collect();
+        let targets = job.plan.servers.targets().cloned().collect();
         let profiling = Profiling::begin(profile, targets, asker, in_flight).await?;
         let mut watched = InFlight { observer, sender };
-        let recorded = engine::record(plan, clock, &self.stop, &mut watched, phase, log).await;
+        let recorded = engine::record(job, &mut watched, log).await;
         let notes = profiling.end().await;
         let mut recording = recorded?;
         recording.notes.extend(notes);
@@ -160,7 +185,7 @@ impl RunBuilder {
             summary: self.summary.clone(),
             detailed: options.detailed,
             keep_text: plan.keep_text,
-            planned: plan.requests(),
+            planned: plan.requests().unwrap_or_else(|| plan.round()),
             epoch_unix: clock.epoch_unix(),
             start: Nanos::ZERO,
             unpaced: !plan.paced,
@@ -188,7 +213,7 @@ impl RunBuilder {
             label: describe.label.clone(),
             model_id: model_id.clone(),
             tokenizer_id: self.tokenizer.as_ref().map(|t| t.id().to_owned()),
-            num_prompts: plan.requests(),
+            num_prompts: plan.requests().unwrap_or_else(|| plan.round()),
             metadata: describe.metadata.clone(),
             request_rate: self.arrivals.rate(&plan.offsets),
             burstiness: self.arrivals.burstiness(),
@@ -217,13 +242,15 @@ impl RunBuilder {
             answers,
             notes,
             log,
+            ..
         } = recording;
         facts.simulated = self.simulated;
         self.settle_tokens(&mut records, plan.keep_text);
         warnings.extend(notes);
         warnings.extend(odd_answers(&answers, &plan.models.names));
-        warnings.extend(too_long(&records, self.request.outputs()));
         let mut report = Report::new(setup, facts, records, &self.summary);
+        warnings.extend(too_long(&report.records, self.request.outputs()));
+        warnings.extend(oddities(&report, plan));
         report.warnings = warnings;
         if let Some(log) = log
             && let Err(error) = log.finish(&report.facts, &report.warnings)
@@ -240,6 +267,44 @@ impl RunBuilder {
             settle_from_text(record, &count, keep);
         }
     }
+}
+
+/// What of the load as a whole the user should know.
+fn oddities(report: &Report, plan: &Plan) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(warm_up) = report.warm_up.filter(|warm_up| warm_up.failed > 0) {
+        let kind = |record: &&RequestRecord| record.kind == RequestKind::WarmUp;
+        let mut failures = report
+            .beside
+            .iter()
+            .filter(kind)
+            .filter_map(|r| r.outcome.failure());
+        let example = failures
+            .next()
+            .map_or_else(String::new, ToString::to_string);
+        let (failed, requests) = (warm_up.failed, warm_up.requests);
+        notes.push(format!(
+            "{failed} of {requests} warm-up requests failed: {example}"
+        ));
+    }
+    let last = report.records.last().map_or(0, |record| record.id);
+    let rounds = last.checked_div(plan.round()).unwrap_or(0);
+    if rounds > 0 {
+        notes.push(format!(
+            "the {} prompts were sent {} times over (the last time perhaps not all of them): a \
+             server with a prefix cache answers those it knows faster; --num-prompts N makes more",
+            plan.round(),
+            rounds + 1
+        ));
+    }
+    let sent = report.records.len() as u64;
+    if report.facts.window.is_some() && plan.paced && sent < report.facts.planned {
+        notes.push(format!(
+            "{} requests were due and found no slot before the time was over",
+            report.facts.planned - sent
+        ));
+    }
+    notes
 }
 
 /// What in the answers as a whole the user should know.

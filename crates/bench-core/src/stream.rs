@@ -30,6 +30,8 @@ pub(crate) struct Seen {
     pub(crate) receive: ReceiveCounts,
     /// Content chunks.
     pub(crate) contents: u64,
+    /// Tokens that the server counted with the events.
+    counted: u64,
     /// Whether the end marker of the protocol came.
     pub(crate) done: bool,
     /// The last read, to tell whether it brought several chunks.
@@ -120,9 +122,15 @@ impl Seen {
         }
     }
 
+    /// Tokens so far, as far as the events tell: content chunks stand for one each.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.counted.max(self.contents)
+    }
+
     fn event(&mut self, event: StreamEvent<'_>, at: Nanos) {
         if let Some((kind, tokens)) = event.mark() {
             self.timeline.mark(at, kind, tokens);
+            self.counted += u64::from(tokens.unwrap_or(0));
         }
         if let (
             Some(reply),

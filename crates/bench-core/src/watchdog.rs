@@ -3,16 +3,19 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use bench_types::{Failure, Nanos, TimeoutPhase};
+use bench_types::{Failure, HangUp, Nanos, TimeoutPhase};
 use tokio::time::Sleep;
 
 use crate::Timeouts;
+use crate::unfinished::Unfinished;
 
 /// Wakes a request whose time is up. The timer is not touched for every read: when it rings,
 /// it looks at the stamps and is set again if there is time left.
 pub(crate) struct Watchdog {
     pub(crate) sleep: Pin<Box<Sleep>>,
     limits: Timeouts,
+    /// When the client hangs up on a request that is not over, counted from `sent`.
+    patience: Option<Duration>,
     sent: Nanos,
     /// The last read.
     pub(crate) last: Nanos,
@@ -22,8 +25,8 @@ pub(crate) struct Watchdog {
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Watchdog {
-    pub(crate) fn new(limits: &Timeouts, sent: Nanos) -> Watchdog {
-        let soonest = [limits.first_token, limits.idle, limits.total]
+    pub(crate) fn new(limits: &Timeouts, patience: Option<Duration>, sent: Nanos) -> Watchdog {
+        let soonest = [limits.first_token, limits.idle, limits.total, patience]
             .into_iter()
             .flatten()
             .min()
@@ -31,13 +34,14 @@ impl Watchdog {
         Watchdog {
             sleep: Box::pin(tokio::time::sleep(soonest)),
             limits: *limits,
+            patience,
             sent,
             last: sent,
         }
     }
 
     /// Whether there is time left; sets the timer to when there is none.
-    pub(crate) fn check(&mut self, now: Nanos, content_seen: bool) -> Result<(), Failure> {
+    pub(crate) fn check(&mut self, now: Nanos, content_seen: bool) -> Result<(), Unfinished> {
         let first_token = self.limits.first_token.filter(|_| !content_seen);
         let due = [
             (TimeoutPhase::Total, self.sent, self.limits.total),
@@ -45,11 +49,18 @@ impl Watchdog {
             (TimeoutPhase::Idle, self.last, self.limits.idle),
         ];
         let mut next = NEVER;
+        if let Some(patience) = self.patience {
+            let left = self.sent.saturating_add(patience.into()).since(now);
+            if left == Nanos::ZERO {
+                return Err(HangUp::Cancelled.into());
+            }
+            next = left.into();
+        }
         for (phase, from, limit) in due {
             let Some(limit) = limit else { continue };
             let left = from.saturating_add(limit.into()).since(now);
             if left == Nanos::ZERO {
-                return Err(Failure::Timeout(phase));
+                return Err(Failure::Timeout(phase).into());
             }
             next = next.min(left.into());
         }

@@ -1,37 +1,34 @@
 //! One thread of the load engine: a runtime of its own, its connections, its requests.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bench_http::{ConnectError, Connection, Pool, PoolOptions, WorkerClock};
 use bench_stream::Clock;
-use bench_types::{Nanos, RequestRecord, WorkerFacts};
+use bench_types::{
+    Conversation, Failure, HangUp, Nanos, Outcome, RequestKind, RequestRecord, WorkerFacts,
+};
 use hdrhistogram::Histogram;
 use nix::time::{ClockId, clock_gettime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::StopHandle;
-use crate::conversation::converse;
-use crate::exchange::Exchange;
+use crate::answers::Answers;
 use crate::lazy;
 use crate::pacer::Pacer;
 use crate::plan::Plan;
 use crate::secrets::Secrets;
+use crate::sender::send_all;
+use crate::tickets::{Ticket, Tickets};
+use crate::unfinished::Unfinished;
 
 /// How often a worker compares clocks and chooses its nap.
 const TICK: Duration = Duration::from_millis(100);
-
-/// At the beginning of an unpaced run all slots are free at once. Each worker sends its share
-/// one after the other with this gap: no server takes requests faster than that from one
-/// client, and what waits in its accept queue would look like time to the first token.
-const WAVE_GAP: Nanos = Nanos::from_micros(25);
 
 /// Connections opened at the same time before a run.
 const DIALERS: usize = 64;
@@ -50,9 +47,11 @@ pub(crate) struct Shared {
     pub(crate) plan: Arc<Plan>,
     pub(crate) clock: Clock,
     pub(crate) stop: StopHandle,
-    /// The next conversation nobody has taken.
-    pub(crate) next: AtomicUsize,
-    /// The start of the schedule, once all workers are ready.
+    /// Raised when the requests under way are to be cut off, for whatever reason.
+    pub(crate) cut: StopHandle,
+    /// What is to be sent.
+    pub(crate) tickets: Arc<Tickets>,
+    /// The start of the load, once all workers are ready.
     pub(crate) start: watch::Receiver<Option<Nanos>>,
 }
 
@@ -62,61 +61,6 @@ pub(crate) struct WorkerReport {
     pub(crate) lag: Histogram<u32>,
     pub(crate) clock_steps: u32,
     pub(crate) answers: Answers,
-}
-
-/// What the answers said that is of interest to the run as a whole.
-#[derive(Debug, Default)]
-pub(crate) struct Answers {
-    /// Model names the server answered with, and how often.
-    pub(crate) models: BTreeMap<String, u64>,
-    /// Requests whose prompt the server counts differently than the dataset.
-    pub(crate) mismatches: Option<Mismatches>,
-    /// Answers whose body did not end after all was said.
-    pub(crate) unended: u64,
-    /// Pooled connections the server had closed before they were used again.
-    pub(crate) stale_connections: u64,
-}
-
-impl Answers {
-    pub(crate) fn merge(&mut self, other: Answers) {
-        for (model, count) in other.models {
-            *self.models.entry(model).or_default() += count;
-        }
-        self.mismatches = match (self.mismatches, other.mismatches) {
-            (Some(one), Some(other)) => Some(one.and(other)),
-            (one, other) => one.or(other),
-        };
-        self.unended += other.unended;
-        self.stale_connections += other.stale_connections;
-    }
-}
-
-/// Requests whose prompt has another length by the server's count than by the dataset's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mismatches {
-    pub(crate) requests: u64,
-    /// One of them: by the dataset, by the server.
-    pub(crate) example: (u32, u32),
-    /// How many tokens more the server counts, if it is the same number for all.
-    pub(crate) more: Option<i64>,
-}
-
-impl Mismatches {
-    fn of(counted: u32, reported: u32) -> Mismatches {
-        Mismatches {
-            requests: 1,
-            example: (counted, reported),
-            more: Some(i64::from(reported) - i64::from(counted)),
-        }
-    }
-
-    fn and(self, other: Mismatches) -> Mismatches {
-        Mismatches {
-            requests: self.requests + other.requests,
-            example: self.example,
-            more: self.more.filter(|more| other.more == Some(*more)),
-        }
-    }
 }
 
 /// What became of the preparations.
@@ -145,9 +89,13 @@ pub(crate) struct WorkerContext {
     pools: Vec<ServerPool>,
     pub(crate) secrets: Secrets,
     pub(crate) stop: StopHandle,
+    pub(crate) cut: StopHandle,
+    pub(crate) tickets: Arc<Tickets>,
     pub(crate) counters: Arc<Counters>,
+    /// Requests that may wait for their first token at once, if they are limited.
+    pub(crate) prefills: Option<Arc<Semaphore>>,
     records: mpsc::Sender<RequestRecord>,
-    pacer: Pacer,
+    pub(crate) pacer: Pacer,
     answers: RefCell<Answers>,
     /// Idle connections wanted to each server.
     reserve: usize,
@@ -190,23 +138,15 @@ impl WorkerContext {
         taken
     }
 
+    /// Takes note of an answer of the measured load.
     pub(crate) fn note_answer(
         &self,
         record: &RequestRecord,
         reported: Option<u32>,
         model: Option<String>,
     ) {
-        let mut answers = self.answers.borrow_mut();
-        if let Some(model) = model {
-            match answers.models.get_mut(&model) {
-                Some(count) => *count += 1,
-                None => drop(answers.models.insert(model, 1)),
-            }
-        }
-        if let Some(reported) = reported.filter(|reported| *reported != record.prompt_tokens) {
-            let one = Mismatches::of(record.prompt_tokens, reported);
-            let all = answers.mismatches.map_or(one, |all| all.and(one));
-            answers.mismatches = Some(all);
+        if record.kind == RequestKind::Load {
+            self.answers.borrow_mut().note(record, reported, model);
         }
     }
 
@@ -227,15 +167,53 @@ impl WorkerContext {
         let _ = self.records.send(record);
     }
 
-    /// Waits until `at`; false if the run was stopped before.
+    /// Waits until `at`; false if the run was stopped, or its time was over, before.
     pub(crate) async fn pause_until(&self, at: Nanos) -> bool {
         let left = Duration::from(at.since(self.clock.now()));
         if left.is_zero() {
-            return !self.stop.is_stopped();
+            return !self.is_ending();
         }
         tokio::select! {
             () = tokio::time::sleep(left) => true,
             () = self.stop.stopped() => false,
+            () = self.cut.cancelled() => false,
+        }
+    }
+
+    /// The plan that a ticket is of.
+    pub(crate) fn plan_of(&self, ticket: Ticket) -> &Plan {
+        self.tickets.plan(ticket.kind)
+    }
+
+    /// The conversation that a ticket is for.
+    pub(crate) fn conversation(&self, ticket: Ticket) -> &Conversation {
+        &self.plan_of(ticket).conversations[ticket.conversation]
+    }
+
+    /// Whether nothing more is to be sent, not even in conversations under way.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.stop.is_stopped() || self.cut.is_cancelled()
+    }
+
+    /// Whether the time in which requests of this kind are released is over.
+    pub(crate) fn is_late(&self, kind: RequestKind) -> bool {
+        let end = self.tickets.end().filter(|_| kind == self.plan.kind);
+        end.is_some_and(|end| self.clock.now() > end)
+    }
+
+    /// The outcome of a request that is cut off.
+    pub(crate) fn cut_off(&self) -> Unfinished {
+        match self.stop.is_cancelled() {
+            true => Failure::Cancelled.into(),
+            false => HangUp::Censored.into(),
+        }
+    }
+
+    /// The outcome of a turn that is not sent because the run ends.
+    pub(crate) fn never_sent(&self) -> Outcome {
+        match self.stop.is_stopped() {
+            true => Outcome::Failed(Failure::Cancelled),
+            false => Outcome::HungUp(HangUp::Censored),
         }
     }
 }
@@ -268,6 +246,11 @@ async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result
         clock,
         secrets: Secrets::of(&plan.request, plan.servers.targets()),
         stop: shared.stop.clone(),
+        cut: shared.cut.clone(),
+        tickets: Arc::clone(&shared.tickets),
+        prefills: plan
+            .prefills
+            .map(|most| Arc::new(Semaphore::new(plan.share(most, index)))),
         counters: reporting.counters,
         records: reporting.records,
         answers: RefCell::default(),
@@ -281,15 +264,14 @@ async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result
     let _ = reporting.ready.send(ready);
     drop(reporting.ready);
     let mut start = shared.start.clone();
-    let Ok(start) = start.wait_for(Option::is_some).await.map(|start| *start) else {
+    if start.wait_for(Option::is_some).await.is_err() {
         return Err(io::Error::other("the run was given up before it began"));
-    };
-    let start = start.unwrap_or_default();
+    }
 
     lazy::enable();
     let (cpu_before, woken) = (thread_cpu(), cx.clock.now());
     let ticker = tokio::task::spawn_local(tick(Rc::clone(&cx)));
-    let requests = send_all(&cx, shared, index, start).await?;
+    let requests = send_all(&cx, index).await?;
     ticker.abort();
     let mut answers = cx.answers.take();
     answers.stale_connections = cx.pools.iter().map(|server| server.pool.stale()).sum();
@@ -304,82 +286,6 @@ async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result
         clock_steps: cx.clock.steps(),
         answers,
     })
-}
-
-/// Takes conversations in the order of the dataset and sends each at its time. Returns how
-/// many were taken.
-async fn send_all(
-    cx: &Rc<WorkerContext>,
-    shared: &Shared,
-    index: usize,
-    start: Nanos,
-) -> io::Result<u64> {
-    let plan = &shared.plan;
-    let slots = plan
-        .slots
-        .map(|slots| Arc::new(Semaphore::new(plan.share(slots, index))));
-    let first_wave = match plan.slots {
-        Some(slots) if !plan.paced => plan.share(slots, index) as u64,
-        _ => 0,
-    };
-    let mut next_in_wave = Nanos::ZERO;
-    let mut requests = JoinSet::new();
-    let mut taken = 0;
-    while let Some(permit) = slot(slots.as_ref(), &shared.stop).await {
-        let conversation = shared.next.fetch_add(1, Relaxed);
-        let Some(offset) = plan.offsets.get(conversation) else {
-            break;
-        };
-        // Without a schedule a request is due when there is a slot for it.
-        let scheduled = if plan.paced || taken < first_wave {
-            start + *offset
-        } else {
-            cx.clock.now()
-        };
-        let mut exchange = Box::new(Exchange::prepare(cx, conversation));
-        tokio::select! {
-            biased;
-            () = shared.stop.stopped() => break,
-            waited = cx.pacer.until(scheduled) => waited?,
-        }
-        if taken < first_wave {
-            // Others get their turn while the wave is spread.
-            while cx.clock.now() < next_in_wave {
-                tokio::task::yield_now().await;
-            }
-            next_in_wave = cx.clock.now() + WAVE_GAP;
-        }
-        exchange.launch(scheduled);
-        taken += 1;
-        let cx = Rc::clone(cx);
-        requests.spawn_local(async move {
-            converse(cx, exchange).await;
-            drop(permit);
-        });
-        // Tasks that ended are let go of, and the others get their turn.
-        while requests.try_join_next().is_some() {}
-        tokio::task::yield_now().await;
-    }
-    while requests.join_next().await.is_some() {}
-    Ok(taken)
-}
-
-/// A free slot: `None` once the run is stopped, `Some(None)` where slots are not limited.
-async fn slot(
-    slots: Option<&Arc<Semaphore>>,
-    stop: &StopHandle,
-) -> Option<Option<OwnedSemaphorePermit>> {
-    if stop.is_stopped() {
-        return None;
-    }
-    let Some(slots) = slots else {
-        return Some(None);
-    };
-    tokio::select! {
-        biased;
-        () = stop.stopped() => None,
-        permit = Arc::clone(slots).acquire_owned() => permit.ok().map(Some),
-    }
 }
 
 /// Opens `count` connections before the run, the same number to each server.

@@ -52,6 +52,9 @@ pub struct Seeds {
     /// Of the send times.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arrivals: Option<u64>,
+    /// Of the choice of the requests that the client hangs up on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancellations: Option<u64>,
     /// Of the choice among LoRA adapters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lora: Option<u64>,

@@ -121,19 +121,19 @@ impl RecordLog {
         }
     }
 
-    /// When the measured load of a run that was killed began: after a warm-up with the first
-    /// measured request.
+    /// When the measured load of a run that was killed began: with the first measured request,
+    /// if the log begins with a warm-up that goes over into it.
     fn start(&self) -> Nanos {
+        let header = self.header.start;
         let of = |kind| {
             self.records
                 .iter()
                 .filter(move |record| record.kind == kind)
         };
-        let first = of(RequestKind::Load).map(|record| record.timeline.scheduled);
-        match (of(RequestKind::WarmUp).next(), first.min()) {
-            (Some(_), Some(first)) => first,
-            _ => self.header.start,
-        }
+        let due = |record: &RequestRecord| record.timeline.scheduled;
+        let leads_up = of(RequestKind::WarmUp).any(|record| due(record) >= header);
+        let first = of(RequestKind::Load).map(due).min();
+        first.filter(|_| leads_up).unwrap_or(header)
     }
 
     /// The warnings of the run, and what is missing from the log.

@@ -134,12 +134,16 @@ impl Report {
     /// Sorts the records and computes every number. What the run can have, by its task and by
     /// whether it was streamed, is taken from `setup`.
     pub fn new(
-        setup: Setup,
+        mut setup: Setup,
         facts: RunFacts,
         mut records: Vec<RequestRecord>,
         options: &SummaryOptions,
     ) -> Report {
         records.sort_by_key(|record| record.id);
+        if facts.window.is_some() {
+            // Before, only the number of prompts was known.
+            setup.num_prompts = facts.planned;
+        }
         let warm_up = WarmUp::of(&records, &facts);
         let probes = Probes::of(&records, &facts);
         let measured = |record: &RequestRecord| record.kind == RequestKind::Load;

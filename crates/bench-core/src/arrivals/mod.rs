@@ -143,6 +143,40 @@ impl Arrivals {
         }
     }
 
+    /// How many requests leave in `span`, if the load lasts as long; `None` if only their number
+    /// says how long it is.
+    pub(crate) fn count_in(&self, span: Nanos) -> Option<usize> {
+        let seconds = span.as_secs_f64();
+        match &self.shape {
+            Shape::Burst => None,
+            Shape::Rate(rate) => Some((rate * seconds).round() as usize),
+            Shape::Ramp(ramp) => ramp.count_in(seconds),
+            Shape::Stages(stages) => {
+                let offsets = self.offsets(stages.count());
+                Some(offsets.partition_point(|offset| *offset <= span))
+            }
+            Shape::Recorded(times) => Some(times.partition_point(|time| *time <= span)),
+        }
+    }
+
+    /// The load that comes before this one: the rate it begins with, of a trace the mean one,
+    /// drawn by another seed.
+    pub(crate) fn before(&self) -> Arrivals {
+        let rate = match &self.shape {
+            Shape::Burst => return Arrivals::burst(),
+            Shape::Rate(rate) => *rate,
+            Shape::Ramp(ramp) => ramp.first_rate(),
+            Shape::Stages(stages) => stages.first_rate(),
+            // A trace whose requests all leave at once is spread over a second.
+            Shape::Recorded(times) => times.len() as f64 / last(times).max(1.0),
+        };
+        Arrivals {
+            shape: Shape::Rate(rate),
+            burstiness: self.burstiness,
+            seed: !self.seed,
+        }
+    }
+
     /// Whether the shape has times for `requests`.
     ///
     /// # Errors
@@ -236,6 +270,42 @@ mod tests {
         assert_eq!(Arrivals::burst().offsets(3), [Nanos::ZERO; 3]);
         assert!(!Arrivals::burst().is_paced());
         assert_eq!(shape(f64::INFINITY, 1.0).offsets(2), [Nanos::ZERO; 2]);
+    }
+
+    #[test]
+    fn a_time_has_room_for_so_many() {
+        let time = Nanos::from_millis(2_500);
+        assert_eq!(shape(10.0, 1.0).count_in(time), Some(25));
+        assert_eq!(Arrivals::burst().count_in(time), None);
+        let ramp = |over| {
+            let ramp = Ramp {
+                strategy: RampStrategy::Linear,
+                start_rps: 0.0,
+                end_rps: 20.0,
+                over,
+            };
+            Arrivals::ramp(ramp, 1.0, 7).unwrap()
+        };
+        let over_time = ramp(RampOver::Time);
+        assert_eq!(over_time.count_in(time), Some(25));
+        let last = over_time.offsets(25).pop().unwrap().as_secs_f64();
+        assert!(
+            (last - 2.5).abs() < 1e-6,
+            "the ramp takes that long: {last}"
+        );
+        let times = [0, 1_000, 2_500, 2_501].map(Nanos::from_millis);
+        let trace = Arrivals::recorded(times).unwrap();
+        assert_eq!(trace.count_in(time), Some(3));
+        let stages = vec!["0rps:1s".parse().unwrap(), "4rps:10s".parse().unwrap()];
+        let stages = Arrivals::stages(stages, f64::INFINITY, 7).unwrap();
+        assert_eq!(stages.count_in(time), Some(6));
+
+        let rates = [&over_time, &trace, &stages].map(|shape| shape.before().rate(&[]));
+        assert_eq!(rates, [10.0, 4.0 / 2.501, 4.0]);
+        assert_ne!(
+            shape(5.0, 1.0).before().offsets(3),
+            shape(5.0, 1.0).offsets(3)
+        );
     }
 
     #[test]

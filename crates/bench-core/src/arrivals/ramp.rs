@@ -116,6 +116,19 @@ impl Ramp {
         }
     }
 
+    /// How many requests a ramp of this length has; `None` if it goes by their number.
+    pub(super) fn count_in(&self, seconds: f64) -> Option<usize> {
+        (self.over == RampOver::Time).then(|| (self.mean() * seconds).round() as usize)
+    }
+
+    /// The rate it begins with; the mean one of a ramp from 0.
+    pub(super) fn first_rate(&self) -> f64 {
+        match self.start_rps {
+            0.0 => self.mean(),
+            rate => rate,
+        }
+    }
+
     /// The rate at a progress from 0 to 1.
     fn rate(&self, progress: f64) -> f64 {
         let (a, b) = (self.start_rps, self.end_rps);

@@ -92,6 +92,13 @@ impl Stages {
         self.counts().sum()
     }
 
+    /// The rate of the first stage that is no pause.
+    pub(super) fn first_rate(&self) -> f64 {
+        let rates = self.0.iter().map(|stage| stage.rps);
+        // There is one.
+        rates.into_iter().find(|rate| *rate > 0.0).unwrap_or(1.0)
+    }
+
     /// How many requests each stage has: rate times length, of which what is left by rounding is
     /// carried to the next.
     fn counts(&self) -> impl Iterator<Item = usize> {

@@ -25,7 +25,7 @@ pub struct ProgressBar {
     rate: Rate,
     last_line: Option<Instant>,
     last_done: u64,
-    total: u64,
+    total: Option<u64>,
     measuring: bool,
     /// Which run of several this is.
     title: Option<String>,
@@ -60,7 +60,7 @@ impl ProgressBar {
             },
             last_line: None,
             last_done: 0,
-            total: 0,
+            total: None,
             measuring: false,
             title: None,
         }
@@ -120,15 +120,20 @@ impl ProgressBar {
         let due = self
             .last_line
             .is_none_or(|last| last.elapsed() >= LINE_INTERVAL);
-        if due && progress.done < self.total {
+        let left = self.total.is_none_or(|total| progress.done < total);
+        if due && left {
             self.last_line = Some(Instant::now());
             let elapsed = progress.elapsed.as_secs_f64();
             let state = self.state(progress);
             let title = self.title.iter().map(|title| format!("{title} "));
             let title: String = title.collect();
+            let of = self
+                .total
+                .map(|total| format!("/{total}"))
+                .unwrap_or_default();
+            let done = progress.done;
             self.say(&format!(
-                "{title}[{elapsed:6.1} s] {}/{} done, {state}",
-                progress.done, self.total
+                "{title}[{elapsed:6.1} s] {done}{of} done, {state}"
             ));
         }
     }
@@ -138,17 +143,23 @@ impl Observer for ProgressBar {
     fn phase(&mut self, phase: Phase) {
         match phase {
             Phase::ReadyCheck => self.say("Waiting for the server to answer..."),
-            Phase::WarmUp { requests } => {
-                self.say_alone(&format!("Warming up with {requests} requests..."));
-            }
+            Phase::WarmUp { requests: None } => self.say_alone("Warming up..."),
+            Phase::WarmUp {
+                requests: Some(requests),
+            } => self.say_alone(&format!("Warming up with {requests} requests...")),
             Phase::Measuring { requests } => {
                 self.say_alone("Starting main benchmark run...");
                 self.total = requests;
                 self.measuring = true;
                 self.last_line = Some(Instant::now());
                 self.rate.since = Instant::now();
-                self.bar.set_length(requests);
-                let template = "{prefix}{bar:32} {pos}/{len} [{elapsed}<{eta}] {msg}";
+                let template = match requests {
+                    Some(requests) => {
+                        self.bar.set_length(requests);
+                        "{prefix}{bar:32} {pos}/{len} [{elapsed}<{eta}] {msg}"
+                    }
+                    None => "{prefix}{pos} done [{elapsed}] {msg}",
+                };
                 if let Some(title) = &self.title {
                     self.bar.set_prefix(format!("{title} "));
                 }
@@ -158,6 +169,9 @@ impl Observer for ProgressBar {
             }
             Phase::Draining => {
                 self.say("Stopping: waiting for the requests under way (Ctrl-C again to quit)...");
+            }
+            Phase::TimeOver => {
+                self.say_alone("The time is over: waiting for the requests under way...");
             }
             Phase::Done => self.bar.finish_and_clear(),
             Phase::Connecting => {}

@@ -171,7 +171,7 @@ async fn an_observer_sees_every_record_and_the_end() {
     let mut diary = Diary::default();
     let run = run(&server, prompts(9, 5)).build();
     run.execute(&mut diary).await.expect("it runs");
-    let measuring = Phase::Measuring { requests: 9 };
+    let measuring = Phase::Measuring { requests: Some(9) };
     assert_eq!(diary.phases, [Phase::Connecting, measuring, Phase::Done]);
     assert_eq!(diary.records, 9);
     let Progress {

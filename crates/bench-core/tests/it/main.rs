@@ -3,6 +3,7 @@
 
 mod control;
 mod conversations;
+mod duration;
 mod faults;
 mod load;
 mod preparation;
@@ -13,6 +14,8 @@ mod secrets;
 mod servers;
 mod stopping;
 mod tokens;
+mod users;
+mod warm_up;
 mod whole;
 
 use std::sync::Arc;

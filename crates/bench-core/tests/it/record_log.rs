@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bench_core::datasets::Tokenizer;
 use bench_core::report::record_log::RecordLog;
 use bench_core::report::{Report, VllmResult, console};
 use bench_core::types::{RunEnd, TokenSource};
 use bench_core::{
-    LogPlace, Observer, Progress, RecordLogOptions, RequestOptions, RunBuilder, RunError,
-    StopHandle,
+    CancelAfter, Cancellation, Control, LogPlace, Observer, Progress, RecordLogOptions,
+    RequestOptions, RunBuilder, RunError, StopHandle,
 };
 use bench_sim::SimConfig;
 
@@ -71,6 +72,50 @@ async fn a_log_makes_the_same_result_again() {
     assert_eq!(again.records, report.records);
     assert_eq!(json(&again), json(&report));
     assert_eq!(console(&again), console(&report));
+}
+
+#[tokio::test]
+async fn a_log_has_the_warm_up_and_the_probes() {
+    let server = start(SimConfig {
+        ttft_ms: Some(5.0),
+        itl_ms: Some(2.0),
+        ..quick()
+    });
+    for reset_cache in [false, true] {
+        let folder = Folder::new();
+        let builder = run(&server, prompts(4, 10))
+            .warm_up_with(prompts(5, 10))
+            .max_concurrency(2)
+            .duration(Duration::from_millis(200))
+            .probe_rate(50.0)
+            .cancellation(Cancellation::new(0.3, CancelAfter::Tokens(2), 1).expect("a share"))
+            .control(Control {
+                reset_cache,
+                ..Control::default()
+            });
+        let report = execute(logged(builder, &folder.log())).await;
+        let warm_up = report.warm_up.expect("told");
+        assert_eq!((warm_up.requests, warm_up.apart), (5, reset_cache));
+        let log = read(&folder.log());
+        let all = report.records.len() + report.beside.len();
+        assert_eq!((log.records.len(), log.dropped), (all, None));
+        assert_eq!(json(&log.clone().report(&uncounted)), json(&report));
+
+        // As if it had been killed.
+        let killed = RecordLog { end: None, ..log };
+        let facts = killed.facts();
+        let first = report
+            .records
+            .iter()
+            .map(|record| record.timeline.scheduled);
+        let start = if reset_cache {
+            Some(report.facts.start)
+        } else {
+            first.min()
+        };
+        assert_eq!(Some(facts.start), start);
+        assert_eq!(facts.warm_up.is_some(), !reset_cache);
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use bench_types::RequestRecord;
+use bench_types::{RequestKind, RequestRecord};
 use serde::Deserialize;
 
 use super::line::Line;
@@ -70,7 +70,7 @@ impl RecordLog {
         &mut self,
         line: Line,
         number: usize,
-        seen: &mut HashMap<u64, usize>,
+        seen: &mut HashMap<(RequestKind, u64), usize>,
     ) -> Result<(), String> {
         if self.end.is_some() {
             return Err("the log had ended on the line before".to_owned());
@@ -82,7 +82,8 @@ impl RecordLog {
             }
             Line::Record(packed) => packed.unpack()?,
         };
-        match seen.entry(record.id) {
+        // Each kind has numbers of its own.
+        match seen.entry((record.kind, record.id)) {
             Entry::Occupied(first) => {
                 let (id, first) = (record.id, first.get());
                 return Err(format!("request {id} is on line {first} already"));
