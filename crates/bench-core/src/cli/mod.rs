@@ -14,8 +14,8 @@ pub mod sweep;
 pub use carry_out::Carried;
 pub use error::OptionsError;
 pub use options::{
-    ClientOptions, ControlOptions, LoadOptions, MultiTurnOptions, Replies, ResultOptions,
-    RunOptions, SendOptions, ServerOptions, ShapeOptions, ThinkTime,
+    BesideOptions, ClientOptions, ControlOptions, ExtentOptions, LoadOptions, MultiTurnOptions,
+    Replies, ResultOptions, RunOptions, SendOptions, ServerOptions, ShapeOptions, ThinkTime,
 };
 pub use prepare::Surroundings;
 pub use progress::ProgressBar;

@@ -30,7 +30,7 @@ pub struct ClientOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = ClientOptions::default().total_timeout)]
     pub total_timeout: f64,
 
-    /// How long requests under way may go on after the first Ctrl-C
+    /// How long requests under way may go on after the first Ctrl-C or the end of --duration
     #[arg(long, value_name = "SECONDS", default_value_t = ClientOptions::default().grace_period)]
     pub grace_period: f64,
 

@@ -30,8 +30,8 @@ pub struct LoadOptions {
     #[arg(long, value_name = "N")]
     pub max_concurrency: Option<usize>,
 
-    /// Requests sent before the run that are not measured; prompts of the same dataset by
-    /// another seed
+    /// Requests that lead up to the load without a gap and are not measured; prompts of the same
+    /// dataset by another seed
     #[arg(long, value_name = "N", default_value_t = LoadOptions::default().num_warmups)]
     pub num_warmups: usize,
 

@@ -1,7 +1,9 @@
 //! The options of a run, a file for each group.
 
+mod beside;
 mod client;
 mod control;
+mod extent;
 mod load;
 mod multi_turn;
 mod result;
@@ -13,8 +15,10 @@ use bench_datasets::DatasetOptions;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub use beside::BesideOptions;
 pub use client::ClientOptions;
 pub use control::ControlOptions;
+pub use extent::ExtentOptions;
 pub use load::LoadOptions;
 pub(super) use multi_turn::NO_HEADER;
 pub use multi_turn::{MultiTurnOptions, Replies, ThinkTime};
@@ -43,6 +47,14 @@ pub struct RunOptions {
     #[serde(flatten)]
     #[command(flatten)]
     pub shape: ShapeOptions,
+    /// How long, where the number of requests does not say it.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub extent: ExtentOptions,
+    /// Limits and disturbances of the load.
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub beside: BesideOptions,
     /// What is sent.
     #[serde(flatten)]
     #[command(flatten)]
@@ -103,6 +115,8 @@ mod tests {
             "--goodput=ttft:200",
             "--top-k=-1",
             "--max-concurrency=8",
+            "--cancel-rate=0.1",
+            "--cancel-after=250ms",
         ])
         .unwrap();
         let stored = serde_json::to_value(&options).unwrap();
@@ -139,6 +153,8 @@ mod tests {
         assert!(parse(&["--save-detailed"]).is_err());
         assert!(parse(&["--save-detailed", "--append-result"]).is_ok());
         assert!(parse(&["--skip-tokenizer-init", "--tokenizer", "x"]).is_err());
+        assert!(parse(&["--cancel-rate", "0.1"]).is_err());
+        assert!(parse(&["--cancel-rate=0.1", "--cancel-after=10tokens"]).is_ok());
         assert!(parse(&["--multi-turn-turns", "3"]).is_err());
         assert!(parse(&["--think-time-distribution", "exponential"]).is_err());
     }

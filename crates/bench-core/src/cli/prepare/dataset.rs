@@ -65,7 +65,7 @@ impl RunOptions {
         nonce: Option<u64>,
         warnings: &mut Vec<String>,
     ) -> Result<(Vec<Conversation>, Vec<Conversation>), OptionsError> {
-        let warm_ups = self.load.num_warmups;
+        let warm_ups = self.warm_ups(count);
         let dataset = self.dataset.dataset()?;
         if self.dataset.input_len.is_some() && !dataset.takes_input_len() {
             let problem = format!(

@@ -67,7 +67,8 @@ impl RunOptions {
     /// as the options of the dataset come to.
     pub(super) fn requests(&self, arrivals: &Arrivals) -> usize {
         let dataset = || self.dataset.dataset().ok()?.count();
-        let asked = self.load.num_prompts.or(arrivals.count()).or_else(dataset);
+        let asked = self.load.num_prompts.or_else(|| self.room(arrivals));
+        let asked = asked.or(arrivals.count()).or_else(dataset);
         asked.unwrap_or_else(|| self.load.requests())
     }
 

@@ -1,6 +1,7 @@
 //! From options to a run.
 
 mod dataset;
+mod extent;
 mod load;
 mod multi_turn;
 mod request;
@@ -16,6 +17,7 @@ use bench_http::{Target, reach};
 use bench_metrics::{Metric, SummaryOptions};
 use bench_report::check_metadata;
 
+use self::extent::Extent;
 use self::server::wait_for_model;
 use super::saving::Saving;
 use super::suitable::check_suitable;
@@ -78,6 +80,7 @@ struct Checked {
     request: RequestOptions,
     base_urls: Vec<String>,
     control: Control,
+    extent: Extent,
 }
 
 impl RunOptions {
@@ -103,6 +106,7 @@ impl RunOptions {
             mut request,
             base_urls,
             control,
+            extent,
         } = checked;
         let saving = Saving::check(&self.result, &request)?;
         if let Some(page) = self.result.page_file() {
@@ -139,6 +143,7 @@ impl RunOptions {
         let (mut conversations, warm_up) =
             self.conversations(requests, tokenizer.as_ref(), nonce, &mut warnings)?;
         let arrivals = self.timed(arrivals, &mut conversations)?;
+        self.check_duration(&arrivals)?;
         check_suitable(backend, &request, &conversations)?;
         let mut base_urls = base_urls.into_iter();
         let run = Run::builder(base_urls.next().unwrap_or_default(), backend)
@@ -156,7 +161,7 @@ impl RunOptions {
                 dataset_hash: Some(dataset_hash(&conversations)),
                 dataset_seed: Some(self.load.seed),
                 nonce,
-                warm_up_seed: (self.load.num_warmups > 0).then(|| self.warm_up_seed()),
+                warm_up_seed: (!warm_up.is_empty()).then(|| self.warm_up_seed()),
                 warnings,
                 model_id: Some(model_id),
             })
@@ -165,6 +170,12 @@ impl RunOptions {
             .session_header(self.session_header()?)
             .arrivals(arrivals)
             .max_concurrency(self.load.max_concurrency)
+            .duration(extent.duration)
+            .again(self.load.num_prompts.is_none())
+            .warm_up_limits(extent.warm_up)
+            .prefill_concurrency(self.beside.prefill_concurrency)
+            .cancellation(extent.cancellation)
+            .probe_rate(extent.probe_rate)
             .threads(self.client.client_threads)
             .keepalive(!self.client.no_keepalive)
             .timeouts(timeouts)
@@ -210,6 +221,7 @@ impl RunOptions {
         let request = self.request(around)?;
         let base_urls = self.base_urls(around)?;
         let control = self.control()?;
+        let extent = self.extent(task, streamed)?;
         Ok(Checked {
             backend,
             arrivals,
@@ -222,6 +234,7 @@ impl RunOptions {
             request,
             base_urls,
             control,
+            extent,
         })
     }
 }
