@@ -190,6 +190,8 @@ impl Observer for ProgressBar {
 
     fn progress(&mut self, progress: &Progress) {
         if !self.measuring {
+            // Those of the warm-up are no part of the rate.
+            self.rate.chunks = progress.chunks;
             return;
         }
         let span = self.rate.since.elapsed();
