@@ -4,7 +4,7 @@ use bench_types::{Conversation, History, Prompt};
 use serde_json::Value;
 
 use crate::chat::{self, Exchange};
-use crate::{DatasetError, Tokenizer, Warnings, limit};
+use crate::{DatasetError, Tokenizer, TraceOptions, Warnings, limit};
 
 /// A source of conversations.
 ///
@@ -52,6 +52,12 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// Whether its conversations have arrivals, so that [`SampleContext::trace`] says which of
+    /// them are sent, and when.
+    fn has_arrivals(&self) -> bool {
+        false
+    }
+
     /// Makes the conversations, in the order in which they are to be sent.
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError>;
 }
@@ -63,7 +69,7 @@ pub struct SampleContext<'a> {
     /// The model's tokenizer; `None` if the user wants none.
     pub tokenizer: Option<&'a Tokenizer>,
     /// How many conversations are wanted; where a request has several texts or documents,
-    /// how many of those.
+    /// how many of those. `usize::MAX` of a trace is all there are.
     pub num_prompts: usize,
     /// What all random choices follow from.
     pub seed: u64,
@@ -85,6 +91,11 @@ pub struct SampleContext<'a> {
     pub no_oversample: bool,
     /// Make prompts of token ids instead of text.
     pub prompt_token_ids: bool,
+    /// The backend takes prompts of token ids, so prompts that share blocks of tokens may be
+    /// made so.
+    pub takes_token_ids: bool,
+    /// Which part of a trace is replayed, how fast and how often.
+    pub trace: TraceOptions,
     /// Make conversations of several turns, for datasets that otherwise make single requests.
     pub multi_turn: Option<MultiTurn>,
     /// The most tokens that a request and its answer may have together; conversations that need
@@ -122,6 +133,8 @@ impl<'a> SampleContext<'a> {
             disable_shuffle: false,
             no_oversample: false,
             prompt_token_ids: false,
+            takes_token_ids: false,
+            trace: TraceOptions::default(),
             multi_turn: None,
             max_model_len: None,
             warnings: None,

@@ -98,6 +98,17 @@ impl Draws {
         Draws(rng)
     }
 
+    /// The stream of a key of four numbers, none of which has to be a seed. The last one is not 0,
+    /// so that no seed has the same stream.
+    pub(crate) fn keyed(key: [u64; 4]) -> Draws {
+        debug_assert_ne!(key[3], 0);
+        let mut bytes = [0; 32];
+        for (place, number) in bytes.chunks_exact_mut(8).zip(key) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        Draws(ChaCha8Rng::from_seed(bytes))
+    }
+
     /// A number in `0..bound`, every one equally likely; 0 if `bound` is 0.
     ///
     /// The high half of a 128-bit product, with the few low halves that would favour some

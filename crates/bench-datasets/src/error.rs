@@ -172,6 +172,35 @@ pub enum DatasetError {
         /// What the encoder said.
         cause: String,
     },
+    /// Blocks of tokens cannot be made into text that keeps them.
+    #[error(
+        "the tokenizer `{tokenizer}` has too few words that stay whole beside each other, so no \
+         text keeps the tokens of a trace's blocks; send token ids (--prompt-token-ids, with a \
+         backend that takes them), or use another tokenizer"
+    )]
+    NoWords {
+        /// The tokenizer's name.
+        tokenizer: String,
+    },
+    /// A trace that is to be imported cannot be read.
+    #[error("cannot read {}: {cause}; check the path", path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A trace cannot be written.
+    #[error(
+        "cannot write {}: {cause}; give another path, or --overwrite if the file exists",
+        path.display()
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// The threads for the work could not be started.
     #[error("cannot start {threads} threads to make the dataset: {cause}; ask for fewer")]
     Threads {

@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod agentic_trace;
+mod azure_trace;
+mod burstgpt;
 mod chat;
 mod custom;
 mod custom_audio;
@@ -16,6 +19,7 @@ mod longbench_v2;
 mod media;
 mod mix;
 mod mmmu;
+mod mooncake;
 mod mtbench;
 mod openai_log;
 mod prefix_repetition;
@@ -23,16 +27,22 @@ mod random;
 mod record;
 mod recording;
 mod registry;
+mod replay;
 mod rows;
 mod sharegpt;
 mod sonnet;
 mod spec_bench;
 mod speed_bench;
 mod synthetic;
+mod timed_trace;
 mod tokenizer;
+mod trace;
 mod turns;
 mod warnings;
 
+pub use agentic_trace::{AgenticOptions, AgenticTrace};
+pub use azure_trace::AzureTrace;
+pub use burstgpt::BurstGpt;
 pub use custom::Custom;
 pub use custom_audio::{AsrOptions, CustomAudio};
 pub use custom_image::{CustomImage, MediaOptions};
@@ -48,14 +58,21 @@ pub use images::{
 pub use longbench_v2::LongBenchV2;
 pub use mix::MixPart;
 pub use mmmu::Mmmu;
+pub use mooncake::{Mooncake, MooncakeWorkload};
 pub use mtbench::MtBench;
 pub use openai_log::OpenAiLog;
 pub use prefix_repetition::PrefixRepetition;
 pub use random::{Random, RandomIds, RandomRerank, RangeRatio, RerankOptions};
 pub use registry::{DATASETS, DatasetInfo, DatasetOptions};
+pub use replay::Replay;
 pub use sharegpt::ShareGpt;
 pub use sonnet::Sonnet;
 pub use spec_bench::SpecBench;
 pub use speed_bench::{SpeedBench, SpeedBenchSubset};
+pub use timed_trace::TimedTrace;
 pub use tokenizer::Tokenizer;
+pub use trace::{
+    HashId, ImportOptions, ImportSummary, TraceFormat, TraceHistory, TraceLine, TraceOptions,
+    import_trace,
+};
 pub use warnings::Warnings;

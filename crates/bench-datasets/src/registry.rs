@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::mix::Mix;
 use crate::{
-    AsrOptions, Custom, CustomAudio, CustomImage, Dataset, DatasetError, GeneratedSharedPrefix,
-    HuggingFace, ImageOptions, Images, LongBenchV2, MediaOptions, MixPart, Mmmu, MtBench,
-    OpenAiLog, PrefixRepetition, Random, RandomIds, RandomMm, RandomMmOptions, RandomRerank,
-    RerankOptions, SampleContext, ShareGpt, Sonnet, SpecBench, SpeedBench, Tokenizer,
+    AgenticOptions, AgenticTrace, AsrOptions, AzureTrace, BurstGpt, Custom, CustomAudio,
+    CustomImage, Dataset, DatasetError, GeneratedSharedPrefix, HuggingFace, ImageOptions, Images,
+    LongBenchV2, MediaOptions, MixPart, Mmmu, Mooncake, MtBench, OpenAiLog, PrefixRepetition,
+    Random, RandomIds, RandomMm, RandomMmOptions, RandomRerank, Replay, RerankOptions,
+    SampleContext, ShareGpt, Sonnet, SpecBench, SpeedBench, TimedTrace, Tokenizer, TraceOptions,
 };
 
 /// A dataset that can be chosen by name.
@@ -95,6 +96,11 @@ macro_rules! datasets {
                 conflicts_with = "fixed_prompts"))]
             pub prompt_nonce: Option<u64>,
 
+            /// Which part of a trace is replayed.
+            #[serde(flatten)]
+            #[cfg_attr(feature = "cli", command(flatten))]
+            pub trace: TraceOptions,
+
             $($(
                 #[doc = concat!("Options of `", $name, "`.")]
                 #[serde(flatten)]
@@ -117,6 +123,7 @@ macro_rules! datasets {
                     prompt_token_ids: false,
                     fixed_prompts: false,
                     prompt_nonce: None,
+                    trace: TraceOptions::default(),
                     $($($field: $options::default(),)?)*
                 }
             }
@@ -176,6 +183,19 @@ datasets! {
             custom: options.custom.clone(),
             options: options.custom_audio.clone(),
         });
+    burstgpt: BurstGpt, "burstgpt", "the BurstGPT trace: times and lengths (a CSV)",
+        |options| Box::new(options.burstgpt.clone());
+    timed_trace: TimedTrace, "timed_trace",
+        "traces with hash ids, such as Mooncake's and Bailian's (JSONL)",
+        |options| Box::new(options.timed_trace.clone());
+    mooncake: Mooncake, "mooncake", "Mooncake's traces, by SGLang's flags (JSONL)",
+        |options| Box::new(options.mooncake.clone());
+    agentic_trace: AgenticOptions, "agentic-trace",
+        "conversations of agents with their tools (SGLang's JSON)",
+        |options| Box::new(AgenticTrace {
+            sharegpt: options.sharegpt.clone(),
+            options: options.agentic_trace.clone(),
+        });
 
     // Those that have no options of their own.
     "mtbench" or "mt-bench", "first questions of MT-Bench (a file of its questions)",
@@ -186,6 +206,9 @@ datasets! {
         |options| Box::new(OpenAiLog { sharegpt: options.sharegpt.clone() });
     "longbench_v2" or "longbench-v2", "questions about long texts (a file of LongBench v2)",
         |options| Box::new(LongBenchV2 { sharegpt: options.sharegpt.clone() });
+    "azure-trace", "Azure's LLM inference traces: times and lengths (a CSV)",
+        |_| Box::new(AzureTrace);
+    "replay", "traces in the project's own format (JSONL)", |_| Box::new(Replay);
 }
 
 impl DatasetOptions {
@@ -225,6 +248,7 @@ impl DatasetOptions {
             no_oversample: self.no_oversample,
             max_model_len: self.max_model_len,
             prompt_token_ids: self.prompt_token_ids,
+            trace: self.trace,
             nonce: self.prompt_nonce,
             ..SampleContext::new(num_prompts, seed)
         }
@@ -283,6 +307,12 @@ mod tests {
             ("custom-ensure-", "Dataset: custom_image"),
             ("custom-", "Dataset: custom"),
             ("asr-", "Dataset: custom_audio"),
+            ("burstgpt-", "Dataset: burstgpt"),
+            ("timed-trace-", "Dataset: timed_trace"),
+            ("mooncake-", "Dataset: mooncake"),
+            ("agentic-", "Dataset: agentic-trace"),
+            ("dataset-offset", "Dataset: agentic-trace"),
+            ("trace-", "Dataset: traces"),
         ];
         for argument in command.get_arguments() {
             let flag = argument.get_long().unwrap();

@@ -225,7 +225,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// What serde_json says, without its own line and column.
-fn without_place(error: &serde_json::Error) -> String {
+pub(crate) fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),

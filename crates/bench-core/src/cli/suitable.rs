@@ -1,16 +1,23 @@
 //! Whether a backend can send what it is to send.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bench_backends::{Backend, BackendError, Request};
-use bench_types::{Audio, Conversation, Prompt};
+use bench_types::{Audio, Conversation, Prompt, Turn};
 
 use super::OptionsError;
 use crate::RequestOptions;
 
-/// Refuses what the backend cannot send, of which the first request is an example: prompts of
-/// another kind, or parameters that the protocol does not have.
+/// Whether the backend's protocol has prompts of token ids.
+pub(super) fn takes_token_ids(backend: &dyn Backend) -> bool {
+    let prompt = Prompt::TokenIds([0].into());
+    backend.encode(&Request::new(&prompt, "model", 1)).is_ok()
+}
+
+/// Refuses what the backend cannot send, of which the first request of each kind is an example:
+/// prompts of another kind, or parameters that the protocol does not have.
 ///
 /// # Errors
 /// [`OptionsError`], which says what does not fit and what would.
@@ -19,9 +26,22 @@ pub(super) fn check_suitable(
     options: &RequestOptions,
     conversations: &[Conversation],
 ) -> Result<(), OptionsError> {
-    let Some(first) = conversations.iter().flat_map(|one| &one.turns).next() else {
-        return Ok(());
-    };
+    let mut kinds = Vec::new();
+    for turn in conversations.iter().flat_map(|one| &one.turns) {
+        let kind = discriminant(&turn.prompt);
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+            check_turn(backend, options, turn)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_turn(
+    backend: &dyn Backend,
+    options: &RequestOptions,
+    first: &Turn,
+) -> Result<(), OptionsError> {
     let mut request = options.ask(first, &options.model);
     request.stream = options.stream && backend.can_stream();
     match backend.encode(&request) {

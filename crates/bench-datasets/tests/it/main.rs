@@ -24,6 +24,7 @@ mod sonnet;
 mod statistics;
 mod tables;
 mod tokenizer;
+mod traces;
 
 use std::path::{Path, PathBuf};
 

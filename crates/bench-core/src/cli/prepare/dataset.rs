@@ -3,10 +3,12 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
+use bench_backends::Backend;
 use bench_datasets::{Tokenizer, Warnings};
 use bench_types::Conversation;
 
 use crate::cli::options::BUILTIN;
+use crate::cli::suitable::takes_token_ids;
 use crate::cli::{OptionsError, RunOptions};
 
 impl RunOptions {
@@ -60,6 +62,7 @@ impl RunOptions {
     /// The measured conversations and those of the warm-up.
     pub(super) fn conversations(
         &self,
+        backend: &dyn Backend,
         count: usize,
         tokenizer: Option<&Tokenizer>,
         nonce: Option<u64>,
@@ -75,28 +78,52 @@ impl RunOptions {
             );
             return Err(OptionsError::flag("--input-len", problem));
         }
+        self.dataset.trace.check()?;
+        if let Some(flag) = self.dataset.trace.flag()
+            && !dataset.has_arrivals()
+        {
+            let problem = format!(
+                "`{}` brings no times with it; the flag is for traces, such as --dataset-name \
+                 replay",
+                dataset.name()
+            );
+            return Err(OptionsError::flag(flag, problem));
+        }
         let said = Warnings::default();
-        let sample = |count, seed| {
+        let sample = |count, seed, nonce| {
             let mut context = self.dataset.context(tokenizer, count, seed);
             context.nonce = nonce;
+            context.takes_token_ids = takes_token_ids(backend);
             context.warnings = Some(&said);
             context.multi_turn = self.wanted_turns();
             let mut conversations = context.sample(dataset.as_ref())?;
             self.lead(&mut conversations, seed)?;
             Ok::<_, OptionsError>(conversations)
         };
-        let measured = sample(count, self.load.seed)?;
+        let measured = sample(count, self.load.seed, nonce)?;
         warnings.append(&mut said.take());
-        // All others make as many as they are asked for, though several may share a request.
-        if self.dataset.no_oversample && measured.len() < count {
+        // All others make as many as they are asked for, though several may share a request, or
+        // say themselves how many they have.
+        if self.dataset.no_oversample && measured.len() < count && !dataset.has_arrivals() {
             warnings.push(format!(
                 "the dataset has only {} prompts of the {count} asked for",
                 measured.len()
             ));
         }
+        if dataset.has_arrivals() && !self.send.ignore_eos {
+            warnings.push(
+                "answers may be shorter than in the trace: --ignore-eos makes them as long"
+                    .to_owned(),
+            );
+        }
         let warm_up = match warm_ups {
             0 => Vec::new(),
-            warm_ups => sample(warm_ups, self.warm_up_seed())?,
+            // The prompts of a trace may not depend on the seed.
+            warm_ups if dataset.has_arrivals() => {
+                let other = !nonce.unwrap_or(self.load.seed);
+                sample(warm_ups, self.warm_up_seed(), Some(other))?
+            }
+            warm_ups => sample(warm_ups, self.warm_up_seed(), nonce)?,
         };
         Ok((measured, warm_up))
     }

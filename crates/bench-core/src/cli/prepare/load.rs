@@ -64,10 +64,13 @@ impl RunOptions {
     }
 
     /// How many requests there are: as many as are asked for, or as `arrivals` has times for, or
-    /// as the options of the dataset come to.
+    /// as there are in the part of a trace that is asked for, or as the options of the dataset come
+    /// to.
     pub(super) fn requests(&self, arrivals: &Arrivals) -> usize {
+        let part = self.dataset.trace.says_how_many().then_some(usize::MAX);
         let dataset = || self.dataset.dataset().ok()?.count();
-        let asked = self.load.num_prompts.or_else(|| self.room(arrivals));
+        let asked = self.load.num_prompts.or(part);
+        let asked = asked.or_else(|| self.room(arrivals));
         let asked = asked.or(arrivals.count()).or_else(dataset);
         asked.unwrap_or_else(|| self.load.requests())
     }

@@ -141,7 +141,7 @@ impl RunOptions {
         let requests = self.requests(&arrivals);
         let nonce = self.nonce()?;
         let (mut conversations, warm_up) =
-            self.conversations(requests, tokenizer.as_ref(), nonce, &mut warnings)?;
+            self.conversations(backend, requests, tokenizer.as_ref(), nonce, &mut warnings)?;
         let arrivals = self.timed(arrivals, &mut conversations)?;
         self.check_duration(&arrivals)?;
         check_suitable(backend, &request, &conversations)?;
