@@ -1,6 +1,9 @@
+use std::path::PathBuf;
+
 use bench_core::cli::RunOptions;
 use bench_core::cli::search::SearchOptions;
 use bench_core::cli::sweep::SweepOptions;
+use bench_core::datasets::TraceFormat;
 use bench_sim::SimConfig;
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
@@ -54,6 +57,37 @@ pub enum Task {
     /// objectives are missed even at the smallest load.
     #[command(after_help = SEARCH_EXAMPLES)]
     Search(Box<SearchLine>),
+
+    /// Make a trace of the project's own format, for --dataset-name replay
+    ///
+    /// Reads line by line, so the file may be of any size. Requests that cannot be sent are left
+    /// out and counted, as is what has no place in a trace.
+    #[command(after_help = IMPORT_EXAMPLES)]
+    ImportTrace(ImportLine),
+}
+
+/// The flags of an import.
+#[derive(Args, Clone, Debug)]
+pub struct ImportLine {
+    /// The trace to read
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+
+    /// The file to write
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+
+    /// The format of IN
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub from: TraceFormat,
+
+    /// The most tokens of an answer where a logged request does not say
+    #[arg(long, value_name = "TOKENS")]
+    pub output_tokens: Option<u32>,
+
+    /// Replace OUT if it exists
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// The flags of a sweep.
@@ -226,6 +260,13 @@ Examples:
       How many users at once are answered within 10 s, 95 % of their requests
   bench-serve search --max-rate --slo 'ttft:p90<=200ms' --sim --sim-max-num-seqs 16
       Try it on the built-in simulated server";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  bench-serve import-trace --from mooncake conversation_trace.jsonl trace.jsonl
+  bench-serve import-trace --from openai --output-tokens 256 gateway.jsonl trace.jsonl
+  bench-serve --dataset-name replay --dataset-path trace.jsonl --trace-duration 600 \\
+      --model Qwen/Qwen2.5-7B-Instruct --ignore-eos";
 
 #[cfg(test)]
 mod tests {

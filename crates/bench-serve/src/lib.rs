@@ -3,5 +3,7 @@
 mod command_line;
 mod simulator;
 
-pub use command_line::{Cli, RunLine, SearchLine, SearchRunLine, SharedRunLine, SweepLine, Task};
+pub use command_line::{
+    Cli, ImportLine, RunLine, SearchLine, SearchRunLine, SharedRunLine, SweepLine, Task,
+};
 pub use simulator::{SharedTokenizer, SimulatorError};

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
             None => program::once(&cli.run).await,
             Some(Task::Sweep(_)) => program::sweep(&matches).await,
             Some(Task::Search(line)) => program::search(line).await,
+            Some(Task::ImportTrace(line)) => program::import(line),
         };
         ended.unwrap_or_else(|error| error.tell())
     })

@@ -2,11 +2,13 @@
 //! to Ctrl-C and exits.
 
 mod exit;
+mod import;
 mod once;
 mod process;
 mod search;
 mod sweep;
 
+pub(crate) use import::import;
 pub(crate) use once::once;
 pub(crate) use process::start;
 pub(crate) use search::search;

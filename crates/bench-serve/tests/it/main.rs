@@ -15,4 +15,5 @@ mod secrets;
 mod secure;
 mod support;
 mod sweep;
+mod traces;
 mod transport;
