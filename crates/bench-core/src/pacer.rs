@@ -9,17 +9,19 @@ use crate::lazy;
 
 /// The last stretch before a send time is spent spinning: the time a sleeping thread needs to
 /// wake up.
-const SPIN: Nanos = Nanos::from_micros(60);
+pub(crate) const SPIN: Nanos = Nanos::from_micros(60);
+
+pub(crate) use timer::Timer;
 
 /// Wakes the sender of one worker at absolute times on the run's clock.
 pub(crate) struct Pacer {
     clock: WorkerClock,
-    timer: timer::Timer,
+    timer: Timer,
 }
 
 impl Pacer {
     pub(crate) fn new(clock: WorkerClock) -> io::Result<Pacer> {
-        let timer = timer::Timer::new()?;
+        let timer = Timer::new()?;
         Ok(Pacer { clock, timer })
     }
 
@@ -52,7 +54,7 @@ mod timer {
     use tokio::net::unix::pipe::Receiver;
 
     /// A timer of the kernel with nanosecond resolution.
-    pub(super) struct Timer {
+    pub(crate) struct Timer {
         timer: TimerFd,
         /// The same timer as tokio sees it: something that can be read once it has rung,
         /// like a pipe that holds eight bytes.
@@ -60,7 +62,7 @@ mod timer {
     }
 
     impl Timer {
-        pub(super) fn new() -> io::Result<Timer> {
+        pub(crate) fn new() -> io::Result<Timer> {
             let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
             let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
             let shared: OwnedFd = timer.as_fd().try_clone_to_owned()?;
@@ -68,7 +70,7 @@ mod timer {
             Ok(Timer { timer, rings })
         }
 
-        pub(super) async fn sleep(&self, span: Duration) -> io::Result<()> {
+        pub(crate) async fn sleep(&self, span: Duration) -> io::Result<()> {
             let once = Expiration::OneShot(span.into());
             self.timer.set(once, TimerSetTimeFlags::empty())?;
             loop {
@@ -90,14 +92,14 @@ mod timer {
 
     /// tokio's timer, which ticks in milliseconds: rings up to one early, so that the caller
     /// spins over the rest.
-    pub(super) struct Timer;
+    pub(crate) struct Timer;
 
     impl Timer {
-        pub(super) fn new() -> io::Result<Timer> {
+        pub(crate) fn new() -> io::Result<Timer> {
             Ok(Timer)
         }
 
-        pub(super) async fn sleep(&self, span: Duration) -> io::Result<()> {
+        pub(crate) async fn sleep(&self, span: Duration) -> io::Result<()> {
             let tick = Duration::from_millis(1);
             if span <= tick {
                 tokio::task::yield_now().await;

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::StopHandle;
+use crate::alarm::Alarm;
 use crate::answers::Answers;
 use crate::lazy;
 use crate::pacer::Pacer;
@@ -96,6 +97,7 @@ pub(crate) struct WorkerContext {
     pub(crate) prefills: Option<Arc<Semaphore>>,
     records: mpsc::Sender<RequestRecord>,
     pub(crate) pacer: Pacer,
+    alarm: Rc<Alarm>,
     answers: RefCell<Answers>,
     /// Idle connections wanted to each server.
     reserve: usize,
@@ -169,12 +171,11 @@ impl WorkerContext {
 
     /// Waits until `at`; false if the run was stopped, or its time was over, before.
     pub(crate) async fn pause_until(&self, at: Nanos) -> bool {
-        let left = Duration::from(at.since(self.clock.now()));
-        if left.is_zero() {
+        if at <= self.clock.now() {
             return !self.is_ending();
         }
         tokio::select! {
-            () = tokio::time::sleep(left) => true,
+            () = self.alarm.until(at) => true,
             () = self.stop.stopped() => false,
             () = self.cut.cancelled() => false,
         }
@@ -243,6 +244,7 @@ async fn work(shared: &Shared, index: usize, reporting: Reporting) -> io::Result
         plan: Arc::clone(plan),
         pools: pools.collect(),
         pacer: Pacer::new(clock.clone())?,
+        alarm: Alarm::start(clock.clone())?,
         clock,
         secrets: Secrets::of(&plan.request, plan.servers.targets()),
         stop: shared.stop.clone(),
