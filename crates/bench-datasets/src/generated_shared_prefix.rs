@@ -23,13 +23,10 @@
 //!
 //! As there, special tokens that the server adds to a text come on top.
 
-use std::sync::Arc;
-
 use bench_types::{Conversation, History, Prompt, Turn};
 use serde::{Deserialize, Serialize};
 
 use crate::draw::{Draws, Purpose};
-use crate::hash::fingerprint;
 use crate::synthetic::{Order, Plan, Shape, needed_tokenizer};
 use crate::{Dataset, DatasetError, SampleContext};
 
@@ -170,7 +167,6 @@ impl Dataset for GeneratedSharedPrefix {
         };
         let prompts = cx.in_parallel(|| plan.prompts(cx.prompt_token_ids))?;
         let separator = plan.separator_tokens()?;
-        let key = self.gsp_send_routing_key.then(|| routing_key(cx));
         let turn = |(shape, prompt): (&Shape, Prompt)| {
             Turn::new(prompt, Some(plan.tokens(shape, separator)), shape.output)
         };
@@ -182,9 +178,10 @@ impl Dataset for GeneratedSharedPrefix {
             if slot.questions.len() > 1 {
                 conversation.history = history;
             }
-            conversation.routing_key = key
-                .as_ref()
-                .map(|run| Arc::from(format!("{run}-{}", slot.group)));
+            if self.gsp_send_routing_key {
+                // The run's own name goes before it where it is sent.
+                conversation.routing_key = Some(slot.group.to_string().into());
+            }
             conversation
         };
         Ok((0..).zip(&slots).map(conversation).collect())
@@ -202,16 +199,6 @@ fn shapes(slot: &Slot) -> impl Iterator<Item = Shape> + '_ {
             output: slot.output,
             start: 0,
         })
-}
-
-/// What the routing keys of a run begin with, so that a router takes them for no other run's.
-fn routing_key(cx: &SampleContext<'_>) -> String {
-    let nonce = cx.nonce.map(u64::to_le_bytes);
-    let seed = cx.seed.to_le_bytes();
-    let parts = [&seed[..]]
-        .into_iter()
-        .chain(nonce.as_ref().map(|n| &n[..]));
-    fingerprint(parts)[..8].to_owned()
 }
 
 impl GeneratedSharedPrefix {

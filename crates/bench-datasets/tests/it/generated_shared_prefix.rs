@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bench_datasets::{
-    Dataset, GeneratedSharedPrefix, GroupDistribution, SampleContext, dataset_hash,
+    Dataset, GeneratedSharedPrefix, GroupDistribution, MultiTurn, SampleContext, dataset_hash,
 };
 use bench_types::{Conversation, History};
 
@@ -23,7 +23,7 @@ fn groups(groups: u32, per_group: u32) -> GeneratedSharedPrefix {
 /// The number of a prompt's group.
 fn group(conversation: &Conversation) -> usize {
     let key = conversation.routing_key.as_deref().unwrap();
-    key.rsplit_once('-').unwrap().1.parse().unwrap()
+    key.parse().unwrap()
 }
 
 fn of_each_group(made: &[Conversation]) -> BTreeMap<usize, usize> {
@@ -209,23 +209,33 @@ fn a_conversation_has_the_system_prompt_once_and_live_answers() {
 }
 
 #[test]
-fn routing_keys_are_those_of_a_run() {
+fn routing_keys_are_sent_on_request_only() {
     let tokenizer = builtin();
-    let key = |nonce| {
-        let mut cx = context(&tokenizer, 1, 1);
-        cx.nonce = nonce;
-        let made = groups(1, 1).sample(&cx).unwrap();
-        made[0].routing_key.clone().unwrap()
-    };
-    assert_eq!(key(Some(1)), key(Some(1)));
-    assert_ne!(key(Some(1)), key(Some(2)));
-    assert_ne!(key(Some(1)), key(None));
     let without = GeneratedSharedPrefix {
         gsp_send_routing_key: false,
-        ..groups(1, 1)
+        ..groups(2, 1)
     };
-    let made = without.sample(&context(&tokenizer, 1, 1)).unwrap();
-    assert_eq!(made[0].routing_key, None);
+    let made = without.sample(&context(&tokenizer, 2, 1)).unwrap();
+    assert!(made.iter().all(|c| c.routing_key.is_none()));
+}
+
+#[test]
+fn more_turns_than_the_user_wants_are_left_out() {
+    let tokenizer = builtin();
+    let mut cx = context(&tokenizer, 4, 1);
+    cx.multi_turn = Some(MultiTurn {
+        history: History::Recorded,
+        turns: 9,
+        max_turns: Some(2),
+    });
+    let dataset = GeneratedSharedPrefix {
+        gsp_num_turns: 3,
+        ..groups(2, 2)
+    };
+    for conversation in dataset.sample(&cx).unwrap() {
+        assert_eq!(conversation.turns.len(), 2);
+        assert_eq!(conversation.history, History::Recorded);
+    }
 }
 
 #[test]
@@ -240,14 +250,20 @@ fn a_seed_means_the_same_prompts_whatever_the_threads() {
             ..groups(6, 7)
         };
         let uniform = dataset.sample(&cx).unwrap();
-        assert_eq!(dataset_hash(&uniform), "83701f5162db2a3ded6218dfabade081");
         let dataset = GeneratedSharedPrefix {
             gsp_group_distribution: GroupDistribution::Zipf,
             gsp_zipf_alpha: Some(1.2),
             ..dataset
         };
         let zipf = dataset.sample(&cx).unwrap();
-        assert_eq!(dataset_hash(&zipf), "bddd545dfa9e0d610170b672584ac4b1");
+        let hashes = [dataset_hash(&uniform), dataset_hash(&zipf)];
+        assert_eq!(
+            hashes,
+            [
+                "21b7cb1e4a55481b69aa8882c9754d90",
+                "8894681ad473b72c51eba47613b98726"
+            ]
+        );
     }
 }
 

@@ -15,5 +15,6 @@ mod secrets;
 mod secure;
 mod support;
 mod sweep;
+mod synthetic;
 mod traces;
 mod transport;
