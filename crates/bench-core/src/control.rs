@@ -14,12 +14,26 @@ use crate::observer::{Observer, Phase, Progress};
 use crate::probe::{Asker, WRONG_KEY, wants_key};
 
 /// How the servers are prepared for the measured load, and watched during it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     /// Empty the prefix cache of every server right before the measured load.
     pub reset_cache: bool,
+    /// How long a server may take until it has nothing to do and empties its cache: it refuses
+    /// to while requests are under way, and the last one may take a while to be gone.
+    pub cache_timeout: Duration,
     /// Run the profiler of every server during it.
     pub profile: Option<Profile>,
+}
+
+/// Nothing is asked; a cache would have 10 s.
+impl Default for Control {
+    fn default() -> Self {
+        Control {
+            reset_cache: false,
+            cache_timeout: Duration::from_secs(10),
+            profile: None,
+        }
+    }
 }
 
 /// When the servers' profilers run.
@@ -35,31 +49,28 @@ pub struct Profile {
 const PROFILER_LIMIT: Duration = Duration::from_secs(600);
 
 const CACHE_LIMIT: Duration = Duration::from_secs(10);
-
-/// A server refuses to empty its cache while requests are under way; the last one may take
-/// this long to be gone.
-const CACHE_PATIENCE: Duration = Duration::from_secs(10);
 const CACHE_PAUSE: Duration = Duration::from_millis(200);
 
 /// The routes by which servers empty their prefix caches: vLLM's and SGLang's.
 const CACHE_ROUTES: &[&str] = &["/reset_prefix_cache", "/flush_cache"];
 
-/// Empties the prefix cache of every server.
+/// Empties the prefix cache of every server, each of which may take `patience` to be idle.
 ///
 /// # Errors
 /// If one of them cannot or will not.
 pub(crate) async fn reset_caches<'t>(
     targets: impl Iterator<Item = &'t Target>,
     asker: &Asker,
+    patience: Duration,
 ) -> Result<(), RunError> {
     for target in targets {
-        reset_cache(target, asker).await?;
+        reset_cache(target, asker, patience).await?;
     }
     Ok(())
 }
 
-async fn reset_cache(target: &Target, asker: &Asker) -> Result<(), RunError> {
-    let deadline = Instant::now() + CACHE_PATIENCE;
+async fn reset_cache(target: &Target, asker: &Asker, patience: Duration) -> Result<(), RunError> {
+    let deadline = Instant::now() + patience;
     for path in CACHE_ROUTES {
         loop {
             let response = asker.ask(target, Method::POST, path, CACHE_LIMIT).await?;

@@ -12,20 +12,39 @@ use serde::{Deserialize, Serialize};
 pub enum LoraAssignment {
     /// Each adapter with the same probability.
     #[default]
+    #[cfg_attr(feature = "cli", value(alias = "uniform"))]
     Random,
     /// One after the other.
+    #[cfg_attr(feature = "cli", value(alias = "distinct"))]
     RoundRobin,
+    /// The first ones more often than the last.
+    Skewed,
 }
 
 /// The LoRA adapters that requests ask for, in place of the model they adapt.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Lora {
     /// Names of the adapters on the server; none for the model itself.
     pub adapters: Vec<String>,
     /// Which conversation gets which.
     pub assignment: LoraAssignment,
+    /// With [`LoraAssignment::Skewed`], how many times as many conversations an adapter gets as
+    /// the next one; more than 1. Adapter `i` has a probability in proportion to `skew^-i`.
+    pub skew: f64,
     /// Seed of the random assignment.
     pub seed: u64,
+}
+
+/// No adapters.
+impl Default for Lora {
+    fn default() -> Self {
+        Lora {
+            adapters: Vec::new(),
+            assignment: LoraAssignment::Random,
+            skew: 1.5,
+            seed: 0,
+        }
+    }
 }
 
 /// The models that requests ask for, and which conversation asks for which.
@@ -94,7 +113,7 @@ impl Lora {
 
     /// The seed, if anything is drawn with it.
     pub(crate) fn seed_in_use(&self) -> Option<u64> {
-        let drawn = self.adapters.len() > 1 && self.assignment == LoraAssignment::Random;
+        let drawn = self.adapters.len() > 1 && self.assignment != LoraAssignment::RoundRobin;
         drawn.then_some(self.seed)
     }
 
@@ -117,7 +136,23 @@ impl Lora {
                     .map(|_| random.random_range(0..adapters))
                     .collect()
             }
+            LoraAssignment::Skewed => self.skewed(adapters, count),
         }
+    }
+}
+
+impl Lora {
+    /// Draws by the inverse of the distribution function
+    /// `(1 - skew^-(i+1)) / (1 - skew^-adapters)`.
+    fn skewed(&self, adapters: u16, count: usize) -> Vec<u16> {
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let all = 1.0 - self.skew.powf(-f64::from(adapters));
+        let mut draw = || {
+            let share = all * random.random::<f64>();
+            let index = -(-share).ln_1p() / self.skew.ln();
+            (index as u16).min(adapters - 1)
+        };
+        (0..count).map(|_| draw()).collect()
     }
 }
 
@@ -130,6 +165,7 @@ mod tests {
             adapters: (0..adapters).map(|i| format!("adapter-{i}")).collect(),
             assignment,
             seed: 7,
+            ..Lora::default()
         }
     }
 
@@ -175,5 +211,21 @@ mod tests {
             assert!((900..1_100).contains(&share), "{adapter}: {share}");
         }
         assert!(lora(1, LoraAssignment::Random).assign(9, 1).is_empty());
+    }
+
+    #[test]
+    fn skewed_adapters_get_less_and_less() {
+        let skewed = Lora {
+            skew: 2.0,
+            ..lora(3, LoraAssignment::Skewed)
+        };
+        let drawn = skewed.assign(7_000, 1);
+        for (adapter, expected) in [(0, 4_000.0), (1, 2_000.0), (2, 1_000.0)] {
+            let count = drawn.iter().filter(|drawn| **drawn == adapter).count() as f64;
+            // Four standard deviations.
+            let far = 4.0 * f64::sqrt(expected * (1.0 - expected / 7_000.0));
+            assert!((count - expected).abs() < far, "{adapter}: {count}");
+        }
+        assert_eq!(skewed.seed_in_use(), Some(7));
     }
 }

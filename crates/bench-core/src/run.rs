@@ -89,7 +89,7 @@ impl Run {
         };
         let probes = run.plan_probes(&targets);
         if run.control.reset_cache {
-            reset_caches(targets.iter(), &asker).await?;
+            reset_caches(targets.iter(), &asker, run.control.cache_timeout).await?;
         }
 
         let conversations = std::mem::take(&mut run.conversations);

@@ -37,6 +37,7 @@ use crate::synthetic::{Plan, Shape, Vocabulary, needed_tokenizer};
 use crate::{Dataset, DatasetError, SampleContext, Tokenizer};
 pub use ids::RandomIds;
 pub use range_ratio::RangeRatio;
+use range_ratio::Spread;
 pub use rerank::{RandomRerank, RerankOptions};
 
 const NAME: &str = "random";
@@ -60,7 +61,8 @@ pub struct Random {
     /// Spread of the lengths: uniform in len*(1-r)..=len*(1+r)
     ///
     /// A number from 0 to just below 1 for both lengths, or JSON for each:
-    /// '{"input": 0.1, "output": 0.2}'.
+    /// '{"input": 0.1, "output": 0.2}'. '{"from": 0.5}' is uniform in len*0.5..=len instead, as
+    /// a number is with --compat sglang.
     #[cfg_attr(feature = "cli", arg(long, value_name = "RATIO",
         default_value_t = Random::default().random_range_ratio))]
     pub random_range_ratio: RangeRatio,
@@ -222,20 +224,20 @@ impl Random {
     }
 }
 
-/// The least and the greatest length that `len` and `ratio` allow.
-fn bounds(option: &'static str, len: u32, ratio: f64) -> Result<(u32, u32), DatasetError> {
-    let low = (f64::from(len) * (1.0 - ratio)).floor();
-    let high = (f64::from(len) * (1.0 + ratio)).ceil();
+/// The least and the greatest length that `len` and its spread allow.
+fn bounds(option: &'static str, len: u32, spread: Spread) -> Result<(u32, u32), DatasetError> {
+    let low = (f64::from(len) * spread.low).floor();
+    let high = (f64::from(len) * spread.high).ceil();
     if high > f64::from(u32::MAX) {
         return Err(DatasetError::Option {
             option,
             problem: format!(
-                "{len} with range ratio {ratio} is more than {} tokens",
+                "{len} with its range ratio is more than {} tokens",
                 u32::MAX
             ),
         });
     }
-    Ok((low as u32, high as u32))
+    Ok(((low as u32).max(spread.least), high as u32))
 }
 
 /// The prompts themselves, or `batch_size` of their texts in each.

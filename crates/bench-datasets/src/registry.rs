@@ -80,7 +80,7 @@ macro_rules! datasets {
             pub max_model_len: Option<u32>,
 
             /// Send prompts as token ids instead of text
-            #[cfg_attr(feature = "cli", arg(long))]
+            #[cfg_attr(feature = "cli", arg(long, visible_alias = "tokenize-prompt"))]
             pub prompt_token_ids: bool,
 
             /// Make the same synthetic prompts in every run of a seed

@@ -60,6 +60,7 @@ impl Metric {
 const ALL: &[Convention] = &[Convention::Vllm, Convention::Strict, Convention::Intended];
 const SENT: &[Convention] = &[Convention::Vllm, Convention::Strict];
 const CONTENT: &[Convention] = &[Convention::Strict, Convention::Intended];
+const VLLM: &[Convention] = &[Convention::Vllm];
 const STRICT: &[Convention] = &[Convention::Strict];
 
 /// Every metric, in the order of reports.
@@ -174,6 +175,29 @@ pub const METRICS: &[&Metric] = &[
         whole: true,
         conventions: SENT,
         observe: |record, _, out| out.extend(queue_time(record).map(Nanos::as_millis_f64)),
+    },
+    &Metric {
+        name: "client_queue_time",
+        label: "Client queue time",
+        title: "Client Queue Time",
+        unit: Unit::Millis,
+        per_request: true,
+        whole: true,
+        conventions: VLLM,
+        observe: |record, _, out| out.extend(queue_time(record).map(Nanos::as_millis_f64)),
+    },
+    &Metric {
+        name: "e2el_including_client_queue",
+        label: "E2EL incl. queue",
+        title: "End-to-end Latency including Client Queue",
+        unit: Unit::Millis,
+        per_request: true,
+        whole: true,
+        conventions: VLLM,
+        observe: |record, convention, out| {
+            let queued = queue_time(record).zip(e2el(record, convention));
+            out.extend(queued.map(|(queue, e2el)| (queue + e2el).as_millis_f64()));
+        },
     },
     &Metric {
         name: "slot_wait",

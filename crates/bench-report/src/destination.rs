@@ -2,7 +2,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{Report, ReportError, RequestsExport, RequestsFormat, VllmResult, record_log};
+use crate::{
+    Report, ReportError, RequestsExport, RequestsFormat, ResultFormat, SglangResult, VllmResult,
+    record_log,
+};
 
 /// Where a result goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,12 +63,35 @@ impl Destination {
     /// Should a file of that name have come into being during the run, neither result is
     /// lost: this one gets a number in its name.
     pub fn write(&self, report: &Report, detailed: bool) -> Result<PathBuf, ReportError> {
+        self.write_as(ResultFormat::Vllm, report, detailed)
+    }
+
+    /// As [`Destination::write`], in a format of choice.
+    pub fn write_as(
+        &self,
+        format: ResultFormat,
+        report: &Report,
+        detailed: bool,
+    ) -> Result<PathBuf, ReportError> {
         let records = VllmResult::in_order(report);
-        let result = VllmResult::of(report, &records, detailed);
+        let write = |file: &File, path: &Path| match format {
+            ResultFormat::Vllm => {
+                let result = VllmResult::of(report, &records, detailed);
+                write_line(file, path, |out| serde_json::to_writer(out, &result))
+            }
+            ResultFormat::Sglang => {
+                let result = SglangResult::of(report, &records, detailed);
+                write_line(file, path, |out| {
+                    let line = result.line()?;
+                    out.write_all(line.as_bytes())
+                        .map_err(serde_json::Error::io)
+                })
+            }
+        };
         if self.append {
-            self.add_line(&result)
+            self.add_line(write)
         } else {
-            self.new_file(|file, path| encode(&result, file, path))
+            self.new_file(write)
         }
     }
 
@@ -84,12 +110,15 @@ impl Destination {
         })
     }
 
-    fn add_line(&self, result: &VllmResult<'_>) -> Result<PathBuf, ReportError> {
+    fn add_line(
+        &self,
+        write: impl FnOnce(&File, &Path) -> Result<(), ReportError>,
+    ) -> Result<PathBuf, ReportError> {
         let path = self.path();
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = file.map_err(failure(&path))?;
         let before = file.metadata().map_err(failure(&path))?.len();
-        encode(result, &file, &path).inspect_err(|_| {
+        write(&file, &path).inspect_err(|_| {
             // The error that counts is the first.
             let _ = file.set_len(before);
         })?;
@@ -191,9 +220,13 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
 }
 
-fn encode(result: &VllmResult<'_>, file: &File, path: &Path) -> Result<(), ReportError> {
+fn write_line(
+    file: &File,
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> serde_json::Result<()>,
+) -> Result<(), ReportError> {
     let mut out = BufWriter::with_capacity(1 << 16, file);
-    serde_json::to_writer(&mut out, result).map_err(|source| {
+    write(&mut out).map_err(|source| {
         if source.is_io() {
             failure(path)(source.into())
         } else {

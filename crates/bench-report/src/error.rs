@@ -173,6 +173,12 @@ pub enum ReportError {
         /// What was asked for.
         text: String,
     },
+    /// A result is wanted in a form that it is not written in.
+    #[error("'{text}' is no format of results; choose vllm or sglang")]
+    ResultFormat {
+        /// What was asked for.
+        text: String,
+    },
     /// A metadata key has a meaning of its own in the result.
     #[error(
         "the metadata key '{key}' is a key of the result itself; \

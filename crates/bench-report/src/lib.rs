@@ -16,6 +16,7 @@ mod run_result;
 mod schedule;
 mod sections;
 mod setup_json;
+mod sglang_json;
 mod statistic;
 mod vllm_json;
 
@@ -37,5 +38,6 @@ pub use requests_file::{
 pub use run_result::{Condition, Origin, RequestSample, RunResult, ServerTimes, Tool};
 pub use schedule::{Schedule, ScheduleKind};
 pub use sections::{Account, Banner, ConventionRow, PartTable, Section, serving_sections};
+pub use sglang_json::{ResultFormat, SglangResult};
 pub use statistic::{MetricStats, Statistic};
 pub use vllm_json::{VllmResult, check_metadata};

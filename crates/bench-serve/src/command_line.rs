@@ -8,6 +8,8 @@ use bench_sim::SimConfig;
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 
+use crate::{Compat, NotHere};
+
 /// Benchmark an LLM server and report what its users would feel.
 ///
 /// Sends requests to vLLM, SGLang, TGI, TensorRT-LLM or any OpenAI-compatible server at a
@@ -192,6 +194,15 @@ pub struct RunLine {
     #[arg(long, conflicts_with_all = ["base_url", "host", "port", "ca_cert", "insecure"])]
     pub sim: bool,
 
+    /// Whose defaults hold, where two tools mean different things by one flag
+    ///
+    /// With `sglang`, those of its `bench_serving`: the backend `sglang` at port 30000, the
+    /// dataset `sharegpt`, past the end of sequence (see --disable-ignore-eos), greedy, random
+    /// lengths from --random-range-ratio times the length to the length, and a line in its
+    /// format for each run. `bench-serve --compat sglang --help` shows them all.
+    #[arg(long, value_name = "TOOL", value_enum, default_value_t = Compat::Vllm)]
+    pub compat: Compat,
+
     /// API key, sent as a bearer token; never printed or stored
     #[arg(
         long,
@@ -209,6 +220,10 @@ pub struct RunLine {
     /// The simulated server of --sim.
     #[command(flatten)]
     pub simulated: SimConfig,
+
+    /// What other tools have.
+    #[command(flatten)]
+    pub not_here: NotHere,
 }
 
 /// Without the API key.

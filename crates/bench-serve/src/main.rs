@@ -6,13 +6,13 @@ mod program;
 use std::process::ExitCode;
 
 use bench_serve::{Cli, Task};
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
+    let matches = bench_serve::command(std::env::args_os()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     program::start(async move {
         let ended = match &cli.command {

@@ -7,6 +7,7 @@ mod make;
 mod pareto;
 mod read;
 mod rebuild;
+mod sglang;
 
 use std::path::Path;
 use std::process::Command;

@@ -166,8 +166,8 @@ pub(crate) fn log(dir: &Path, header: &Header, records: &[RequestRecord], ended:
     }
 }
 
-/// The result that the run itself writes when it is over.
-pub(crate) fn result(header: &Header, mut records: Vec<RequestRecord>) -> String {
+/// The report that the run itself makes when it is over.
+pub(crate) fn report(header: &Header, mut records: Vec<RequestRecord>) -> Report {
     let tokenizer = Tokenizer::load("builtin").expect("it is built in");
     for record in &mut records {
         let count = |text: &str| tokenizer.token_ends(text).ok();
@@ -176,6 +176,12 @@ pub(crate) fn result(header: &Header, mut records: Vec<RequestRecord>) -> String
     let facts = facts(header, &records);
     let mut report = Report::new(header.setup.clone(), facts, records, &header.summary);
     report.warnings.clone_from(&header.warnings);
+    report
+}
+
+/// The result that the run itself writes then.
+pub(crate) fn result(header: &Header, records: Vec<RequestRecord>) -> String {
+    let report = report(header, records);
     let dir = tempfile::tempdir().expect("a folder");
     let destination = Destination {
         dir: dir.path().to_owned(),

@@ -16,6 +16,7 @@ pub use error::OptionsError;
 pub use options::{
     BesideOptions, ClientOptions, ControlOptions, ExtentOptions, LoadOptions, MultiTurnOptions,
     Replies, ResultOptions, RunOptions, SendOptions, ServerOptions, ShapeOptions, ThinkTime,
+    TokenizerMode,
 };
 pub use prepare::Surroundings;
 pub use progress::ProgressBar;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bench_report::{Destination, Report, ReportError, RequestsExport, RequestsFormat, date_stamp};
+use bench_report::{
+    Destination, Report, ReportError, RequestsExport, RequestsFormat, ResultFormat, date_stamp,
+};
 use bench_types::Sampling;
 
 use super::ResultOptions;
@@ -15,6 +17,7 @@ pub struct Saving {
     destination: Destination,
     /// The files are named after the run.
     default_name: bool,
+    format: ResultFormat,
     result: Option<Detail>,
     requests: Option<Requests>,
 }
@@ -42,7 +45,7 @@ impl Saving {
         options: &ResultOptions,
         request: &RequestOptions,
     ) -> Result<Option<Saving>, ReportError> {
-        let result = options.save_result || options.append_result;
+        let result = options.saves();
         if !result && options.save_requests.is_none() {
             return Ok(None);
         }
@@ -53,15 +56,15 @@ impl Saving {
         };
         let saving = Saving {
             destination: Destination {
-                dir: options.result_dir.clone(),
+                dir: options.folder().to_owned(),
                 file_name: options
-                    .result_filename
-                    .clone()
-                    .unwrap_or_else(|| date_stamp(now_unix()) + ".json"),
-                append: options.append_result,
+                    .file_name()
+                    .map_or_else(|| date_stamp(now_unix()) + ".json", str::to_owned),
+                append: options.adds_line(),
                 overwrite: options.overwrite,
             },
-            default_name: options.result_filename.is_none(),
+            default_name: options.file_name().is_none(),
+            format: options.format(),
             result: result.then_some(detail),
             requests: options.save_requests.map(|format| Requests {
                 format,
@@ -93,11 +96,15 @@ impl Saving {
     /// If a file cannot be written.
     pub fn save(mut self, report: &Report) -> Result<PathBuf, ReportError> {
         if self.default_name {
-            self.destination.file_name = report.file_name();
+            self.destination.file_name = match self.format {
+                ResultFormat::Vllm => report.file_name(),
+                ResultFormat::Sglang => report.setup.sglang_file_name(),
+            };
         }
         let mut saved = self.destination.path();
         if let Some(detail) = self.result {
-            saved = self.destination.write(report, detail == Detail::Full)?;
+            let detailed = detail == Detail::Full;
+            saved = self.destination.write_as(self.format, report, detailed)?;
         }
         if let Some(requests) = &self.requests {
             let path = requests.write(&self.destination, &saved, report)?;

@@ -9,4 +9,5 @@ mod make;
 mod record_log;
 mod requests_file;
 mod run_result;
+mod sglang_json;
 mod vllm_json;

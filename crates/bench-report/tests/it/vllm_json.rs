@@ -37,7 +37,7 @@ fn write(report: &Report, detailed: bool) -> String {
 }
 
 /// The top-level keys in the order of the text.
-fn keys(text: &str) -> Vec<String> {
+pub(crate) fn keys(text: &str) -> Vec<String> {
     use serde::de::{IgnoredAny, MapAccess, Visitor};
     struct Keys;
     impl<'de> Visitor<'de> for Keys {

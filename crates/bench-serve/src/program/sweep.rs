@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use bench_core::cli::sweep::{Sweep, SweepOutcome, SweepPlan};
-use bench_serve::{Cli, SweepLine};
+use bench_serve::SweepLine;
 use bench_sim::{SimConfig, SimHandle};
-use clap::{ArgMatches, CommandFactory};
+use clap::ArgMatches;
 use serde_json::Value;
 
 use super::exit::{FAILED, MISSED, ProgramError};
@@ -16,7 +16,7 @@ const SWEEP: &str = "sweep";
 
 /// Measures all points of the sweep that the command line asks for.
 pub(crate) async fn sweep(matches: &ArgMatches) -> Result<ExitCode, ProgramError> {
-    let program = Cli::command();
+    let program = bench_serve::command(std::env::args_os());
     let command = program.find_subcommand(SWEEP).cloned().unwrap_or_default();
     let given = matches.subcommand_matches(SWEEP).unwrap_or(matches);
     let plan = SweepPlan::read(command, given)?;

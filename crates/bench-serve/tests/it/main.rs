@@ -5,6 +5,7 @@ mod engines;
 mod mistakes;
 mod multi_turn;
 mod options;
+mod parity;
 #[cfg(unix)]
 mod reliability;
 mod report;

@@ -32,7 +32,7 @@ pub struct LoadOptions {
 
     /// Requests that lead up to the load without a gap and are not measured; prompts of the same
     /// dataset by another seed
-    #[arg(long, value_name = "N", default_value_t = LoadOptions::default().num_warmups)]
+    #[arg(long, visible_alias = "warmup-requests", value_name = "N", default_value_t = LoadOptions::default().num_warmups)]
     pub num_warmups: usize,
 
     /// Seed of everything drawn: prompts, lengths, arrival times

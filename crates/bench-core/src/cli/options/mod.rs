@@ -25,7 +25,7 @@ pub use multi_turn::{MultiTurnOptions, Replies, ThinkTime};
 pub use result::ResultOptions;
 pub use send::SendOptions;
 pub(super) use server::BUILTIN;
-pub use server::ServerOptions;
+pub use server::{ServerOptions, TokenizerMode};
 pub use shape::ShapeOptions;
 
 /// The options of a run, named as in `vllm bench serve` where both have the thing.

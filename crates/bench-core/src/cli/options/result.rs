@@ -1,6 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bench_report::{PageFile, RequestsFormat};
+use bench_report::{PageFile, RequestsFormat, ResultFormat};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +37,20 @@ pub struct ResultOptions {
     pub save_result: bool,
 
     /// Write every request's lengths, times, text and error too
-    #[arg(long, requires = "saved")]
+    #[arg(long, visible_alias = "output-details", requires = "saved")]
     pub save_detailed: bool,
+
+    /// Whose format the result is written in: that of `vllm bench serve`, or SGLang's
+    ///
+    /// The line of SGLang's `bench_serving` holds what that tool measures, and nothing else.
+    #[arg(long, value_name = "vllm|sglang", requires = "saved",
+        default_value_t = ResultOptions::default().result_format)]
+    pub result_format: ResultFormat,
+
+    /// Add the result as a line to this file, in the format of SGLang's `bench_serving`
+    #[arg(long, value_name = "FILE", group = "saved", conflicts_with_all = [
+        "save_result", "append_result", "result_filename", "result_format", "overwrite"])]
+    pub output_file: Option<PathBuf>,
 
     /// Write a file of per-request metrics, with the answers: a record or a row each
     ///
@@ -83,7 +95,7 @@ pub struct ResultOptions {
     pub no_record_log: bool,
 
     /// Name of the run, for the result and its file
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, visible_alias = "tag", value_name = "TEXT")]
     pub label: Option<String>,
 
     /// Pairs to store in the result
@@ -101,6 +113,8 @@ impl Default for ResultOptions {
             max_failure_rate: None,
             save_result: false,
             save_detailed: false,
+            result_format: ResultFormat::Vllm,
+            output_file: None,
             save_requests: None,
             append_result: false,
             overwrite: false,
@@ -116,6 +130,40 @@ impl Default for ResultOptions {
 }
 
 impl ResultOptions {
+    /// Whether a result is written.
+    pub fn saves(&self) -> bool {
+        self.save_result || self.adds_line()
+    }
+
+    /// Whether it is added to a file that may exist.
+    pub fn adds_line(&self) -> bool {
+        self.append_result || self.output_file.is_some()
+    }
+
+    /// The format that it is written in.
+    pub fn format(&self) -> ResultFormat {
+        match self.output_file {
+            Some(_) => ResultFormat::Sglang,
+            None => self.result_format,
+        }
+    }
+
+    /// The folder that it is written to.
+    pub fn folder(&self) -> &Path {
+        let file = self.output_file.as_deref();
+        file.map_or(&self.result_dir, |file| {
+            file.parent().unwrap_or(Path::new(""))
+        })
+    }
+
+    /// Its name, if the user chose one.
+    pub fn file_name(&self) -> Option<&str> {
+        match &self.output_file {
+            Some(file) => file.file_name()?.to_str(),
+            None => self.result_filename.as_deref(),
+        }
+    }
+
     /// Where the report for a browser goes, if one is asked for.
     pub fn page_file(&self) -> Option<PageFile> {
         let path = self.report.as_deref()?;

@@ -15,6 +15,10 @@ pub struct SendOptions {
     #[arg(long)]
     pub ignore_eos: bool,
 
+    /// Do not ask for that, where it is the default (--compat sglang)
+    #[arg(long, conflicts_with = "ignore_eos")]
+    pub disable_ignore_eos: bool,
+
     /// Sampling temperature; 0 is greedy
     #[arg(long, value_name = "T")]
     pub temperature: Option<f64>,
@@ -44,11 +48,19 @@ pub struct SendOptions {
     pub repetition_penalty: Option<f64>,
 
     /// Ask for the log probabilities of this many candidates per token
-    #[arg(long, value_name = "N")]
+    #[arg(long, visible_alias = "top-logprobs-num", value_name = "N")]
     pub logprobs: Option<u32>,
 
-    /// Ask for whole answers instead of streams: only E2EL can be measured then
+    /// Ask for the log probabilities of the tokens, as --logprobs 0 does
     #[arg(long)]
+    pub return_logprob: bool,
+
+    /// Ask for beam search, by the field `use_beam_search` of the request
+    #[arg(long)]
+    pub use_beam_search: bool,
+
+    /// Ask for whole answers instead of streams: only E2EL can be measured then
+    #[arg(long, visible_alias = "disable-stream")]
     pub no_stream: bool,
 
     /// Ask for token counts in every chunk, for exact ITL where chunks hold several tokens
@@ -56,7 +68,7 @@ pub struct SendOptions {
     pub continuous_usage: bool,
 
     /// More fields of the request body, as a JSON object
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, visible_alias = "extra-request-body", value_name = "JSON")]
     pub extra_body: Option<String>,
 
     /// More headers, as KEY=VALUE; values are not stored in results

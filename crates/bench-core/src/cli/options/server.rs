@@ -1,4 +1,6 @@
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use bench_backends::{BACKENDS, Backend};
 use bench_types::Task;
@@ -16,8 +18,8 @@ pub(in crate::cli) const BUILTIN: &str = "builtin";
 #[command(next_help_heading = "Server")]
 pub struct ServerOptions {
     /// Protocol of the server, such as vllm, openai-chat, sglang, tgi, trtllm or anthropic
-    #[arg(long, value_name = "NAME", default_value_t = ServerOptions::default().backend,
-        long_help = backend_help())]
+    #[arg(long, alias = "endpoint-type", value_name = "NAME",
+        default_value_t = ServerOptions::default().backend, long_help = backend_help())]
     pub backend: String,
 
     /// Where the server is: http://host:port, https://host/prefix or unix:///path/of.sock
@@ -52,12 +54,21 @@ pub struct ServerOptions {
     pub served_model_name: Option<String>,
 
     /// LoRA adapters to ask for in place of the model, by their names on the server
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, visible_alias = "lora-name", value_name = "NAME", num_args = 1..)]
     pub lora_modules: Vec<String>,
 
     /// Which conversation gets which adapter; it keeps it
-    #[arg(long, value_name = "HOW", default_value = "random")]
+    #[arg(
+        long,
+        visible_alias = "lora-request-distribution",
+        value_name = "HOW",
+        default_value = "random"
+    )]
     pub lora_assignment: LoraAssignment,
+
+    /// With skewed adapters, how many times as many conversations an adapter gets as the next one
+    #[arg(long, value_name = "FACTOR", default_value_t = ServerOptions::default().lora_zipf_alpha)]
+    pub lora_zipf_alpha: f64,
 
     /// Tokenizer: a tokenizer.json, a directory with one, a name on the hub, or `builtin`
     ///
@@ -65,6 +76,14 @@ pub struct ServerOptions {
     /// synthetic prompts of exact lengths and counts the output of servers that do not.
     #[arg(long, value_name = "PATH|NAME", num_args = 0..=1, default_missing_value = BUILTIN)]
     pub tokenizer: Option<String>,
+
+    /// How tokenizers are made elsewhere; here all of these read the same tokenizer.json
+    #[arg(long, value_name = "MODE", default_value_t = TokenizerMode::default())]
+    pub tokenizer_mode: TokenizerMode,
+
+    /// Permission to run code that comes with a model: never needed, as none is run
+    #[arg(long)]
+    pub trust_remote_code: bool,
 
     /// Load no tokenizer: lengths are what the server reports
     #[arg(long, conflicts_with = "tokenizer")]
@@ -110,7 +129,10 @@ impl Default for ServerOptions {
             served_model_name: None,
             lora_modules: Vec::new(),
             lora_assignment: LoraAssignment::Random,
+            lora_zipf_alpha: 1.5,
             tokenizer: None,
+            tokenizer_mode: TokenizerMode::Auto,
+            trust_remote_code: false,
             skip_tokenizer_init: false,
             ready_check_timeout_sec: 0.0,
             insecure: false,
@@ -118,6 +140,47 @@ impl Default for ServerOptions {
             client_cert: None,
             client_key: None,
             http2: false,
+        }
+    }
+}
+
+/// Which of the tokenizers of a model is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenizerMode {
+    /// The one there is.
+    #[default]
+    Auto,
+    /// The one of the Hugging Face libraries.
+    Hf,
+    /// The one written in Python, which yields the same tokens.
+    Slow,
+}
+
+/// As on the command line.
+impl fmt::Display for TokenizerMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TokenizerMode::Auto => "auto",
+            TokenizerMode::Hf => "hf",
+            TokenizerMode::Slow => "slow",
+        })
+    }
+}
+
+impl FromStr for TokenizerMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<TokenizerMode, String> {
+        match text {
+            "auto" => Ok(TokenizerMode::Auto),
+            "hf" => Ok(TokenizerMode::Hf),
+            "slow" => Ok(TokenizerMode::Slow),
+            _ => Err(
+                "tokenizers of this kind are not read; use --tokenizer with the \
+                      tokenizer.json of the model, or --skip-tokenizer-init"
+                    .to_owned(),
+            ),
         }
     }
 }

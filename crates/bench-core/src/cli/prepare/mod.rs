@@ -23,7 +23,7 @@ use super::saving::Saving;
 use super::suitable::check_suitable;
 use super::{OptionsError, RunOptions};
 use crate::{
-    Arrivals, Control, Description, ProxyOptions, RequestOptions, Run, RunError, StopHandle,
+    Arrivals, Control, Description, Lora, ProxyOptions, RequestOptions, Run, RunError, StopHandle,
     Timeouts,
 };
 
@@ -81,6 +81,7 @@ struct Checked {
     base_urls: Vec<String>,
     control: Control,
     extent: Extent,
+    lora: Lora,
 }
 
 impl RunOptions {
@@ -107,6 +108,7 @@ impl RunOptions {
             base_urls,
             control,
             extent,
+            lora,
         } = checked;
         let saving = Saving::check(&self.result, &request)?;
         if let Some(page) = self.result.page_file() {
@@ -150,7 +152,7 @@ impl RunOptions {
             .also_at(base_urls)
             .balance(self.server.balance)
             .transport(transport)
-            .lora(self.lora())
+            .lora(lora)
             .control(control)
             .describe(Description {
                 label: self.result.label.clone(),
@@ -222,6 +224,7 @@ impl RunOptions {
         let base_urls = self.base_urls(around)?;
         let control = self.control()?;
         let extent = self.extent(task, streamed)?;
+        let lora = self.lora()?;
         Ok(Checked {
             backend,
             arrivals,
@@ -235,6 +238,7 @@ impl RunOptions {
             base_urls,
             control,
             extent,
+            lora,
         })
     }
 }

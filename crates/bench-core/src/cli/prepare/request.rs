@@ -1,6 +1,7 @@
 //! How requests are made.
 
 use http::{HeaderName, HeaderValue};
+use serde_json::{Map, Value};
 
 use super::{Surroundings, pairs, seconds};
 use crate::cli::{OptionsError, RunOptions};
@@ -9,12 +10,7 @@ use crate::{RequestIds, RequestOptions, Timeouts};
 impl RunOptions {
     pub(super) fn request(&self, around: &Surroundings) -> Result<RequestOptions, OptionsError> {
         let send = &self.send;
-        let extra_body = match &send.extra_body {
-            None => None,
-            Some(text) => Some(serde_json::from_str(text).map_err(|error| {
-                OptionsError::flag("--extra-body", format!("not a JSON object: {error}"))
-            })?),
-        };
+        let extra_body = self.extra_body()?;
         let headers = headers(&send.header)?;
         let authorization = match &around.api_key {
             None => None,
@@ -42,8 +38,8 @@ impl RunOptions {
             model: model.cloned().unwrap_or_default(),
             path: self.server.endpoint.clone(),
             sampling: send.sampling(),
-            ignore_eos: send.ignore_eos,
-            logprobs: send.logprobs,
+            ignore_eos: send.ignore_eos && !send.disable_ignore_eos,
+            logprobs: send.logprobs.or(send.return_logprob.then_some(0)),
             stream: !send.no_stream,
             include_usage: true,
             continuous_usage: send.continuous_usage,
@@ -55,6 +51,22 @@ impl RunOptions {
                 None => RequestIds::random(),
             },
         })
+    }
+
+    /// The fields of the body that the user names.
+    fn extra_body(&self) -> Result<Option<Map<String, Value>>, OptionsError> {
+        let send = &self.send;
+        let mut fields: Map<String, Value> = match &send.extra_body {
+            None => Map::new(),
+            Some(text) => serde_json::from_str(text).map_err(|error| {
+                OptionsError::flag("--extra-body", format!("not a JSON object: {error}"))
+            })?,
+        };
+        if send.use_beam_search {
+            let field = fields.entry("use_beam_search");
+            field.or_insert(Value::Bool(true));
+        }
+        Ok((!fields.is_empty()).then_some(fields))
     }
 
     pub(super) fn timeouts(&self, streamed: bool) -> Result<Timeouts, OptionsError> {

@@ -63,17 +63,16 @@ impl RunOptions {
     /// The record log to be written. Finds out before the run whether it can be.
     pub(super) fn record_log(&self) -> Result<Option<RecordLogOptions>, OptionsError> {
         let result = &self.result;
-        let saved = result.save_result || result.append_result;
-        let place = match (&result.record_log, &result.result_filename) {
+        let place = match (&result.record_log, result.file_name()) {
             _ if result.no_record_log => return Ok(None),
             (Some(path), _) => LogPlace::File(path.clone()),
-            (None, _) if !saved => return Ok(None),
+            (None, _) if !result.saves() => return Ok(None),
             // A file of many results has a log for each of them.
-            (None, Some(name)) if !result.append_result => {
+            (None, Some(name)) if !result.adds_line() => {
                 let name = PathBuf::from(name).with_extension(record_log::EXTENSION);
-                LogPlace::File(result.result_dir.join(name))
+                LogPlace::File(result.folder().join(name))
             }
-            (None, _) => LogPlace::Folder(result.result_dir.clone()),
+            (None, _) => LogPlace::Folder(result.folder().to_owned()),
         };
         if let LogPlace::File(path) = &place {
             RecordLogWriter::check(path, result.overwrite)?;

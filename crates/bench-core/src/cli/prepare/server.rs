@@ -44,12 +44,18 @@ impl RunOptions {
         }
     }
 
-    pub(super) fn lora(&self) -> Lora {
-        Lora {
-            adapters: self.server.lora_modules.clone(),
-            assignment: self.server.lora_assignment,
-            seed: self.load.seed,
+    pub(super) fn lora(&self) -> Result<Lora, OptionsError> {
+        let server = &self.server;
+        if !(server.lora_zipf_alpha > 1.0 && server.lora_zipf_alpha.is_finite()) {
+            let problem = format!("{} is not a factor of more than 1", server.lora_zipf_alpha);
+            return Err(OptionsError::flag("--lora-zipf-alpha", problem));
         }
+        Ok(Lora {
+            adapters: server.lora_modules.clone(),
+            assignment: server.lora_assignment,
+            skew: server.lora_zipf_alpha,
+            seed: self.load.seed,
+        })
     }
 
     pub(super) fn control(&self) -> Result<Control, OptionsError> {
@@ -64,6 +70,7 @@ impl RunOptions {
         };
         Ok(Control {
             reset_cache: control.reset_prefix_cache,
+            cache_timeout: seconds("--flush-cache-timeout", control.flush_cache_timeout)?,
             profile: control.profile.then_some(profile),
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bench_backends::backend;
 use bench_metrics::{JudgeOptions, Objective};
-use bench_report::free_name;
+use bench_report::{ResultFormat, free_name};
 use bench_types::Nanos;
 
 use super::super::{OptionsError, RunOptions};
@@ -183,6 +183,13 @@ fn refuse_flags_of_one_run(run: &RunOptions) -> Result<(), OptionsError> {
     let given = [
         (result.result_filename.is_some(), "--result-filename", file),
         (result.append_result, "--append-result", file),
+        (result.output_file.is_some(), "--output-file", file),
+        (
+            result.result_format != ResultFormat::Vllm,
+            "--result-format",
+            "the results of a search are read again, so they are in the format that has \
+             everything; leave it out",
+        ),
         (result.overwrite, "--overwrite", file),
         (result.report.is_some(), "--report", page),
         (result.record_log.is_some(), "--record-log", file),

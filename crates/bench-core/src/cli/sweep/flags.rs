@@ -64,9 +64,13 @@ impl Flags {
     pub(super) fn named(&self, name: &str) -> Result<&Arg, String> {
         match self.find(name) {
             // They speak of the program or of the configuration itself.
-            Some(arg) if ["help", "version", "resume"].contains(&arg.get_id().as_str()) => Err(
-                format!("`{name}` makes no sense in a file; give --{name} on the command line"),
-            ),
+            Some(arg)
+                if ["help", "version", "resume", "compat"].contains(&arg.get_id().as_str()) =>
+            {
+                Err(format!(
+                    "`{name}` makes no sense in a file; give --{name} on the command line"
+                ))
+            }
             Some(arg) => Ok(arg),
             None => Err(self.unknown(name)),
         }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use bench_report::ResultFormat;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches};
 use rand::SeedableRng;
@@ -371,6 +372,7 @@ fn check_sweep(sweep: &SweepOptions, base: &RunOptions) -> Result<(), SweepError
     let result = &base.result;
     for (flag, given) in [
         ("--append-result", result.append_result),
+        ("--output-file", result.output_file.is_some()),
         ("--result-filename", result.result_filename.is_some()),
         ("--record-log", result.record_log.is_some()),
     ] {
@@ -379,6 +381,11 @@ fn check_sweep(sweep: &SweepOptions, base: &RunOptions) -> Result<(), SweepError
                            out (--result-dir chooses their folder)";
             return Err(SweepError::flag(flag, problem));
         }
+    }
+    if result.result_format != ResultFormat::Vllm {
+        let problem = "the results of a sweep are read again, so they are in the format that has \
+                       everything; leave it out";
+        return Err(SweepError::flag("--result-format", problem));
     }
     if result.report.is_some() {
         let problem = "it tells of one run; make a report of the sweep afterwards, with \

@@ -1,0 +1,84 @@
+//! The line of SGLang's `bench_serving`, with one that it wrote itself as the measure.
+
+use bench_report::{Destination, ResultFormat};
+use bench_types::Failure;
+use serde_json::{Value, json};
+
+use crate::make;
+use crate::vllm_json::keys;
+
+const REAL: &str = include_str!("../../../../fixtures/results/sglang-bench-0.5.23-random.jsonl");
+
+fn line(change: impl FnOnce(&mut bench_report::Report)) -> String {
+    let mut report = make::report(vec![
+        make::answered(0),
+        make::answered(1),
+        make::failed(2, Failure::NoTokens),
+    ]);
+    report.setup.request_rate = 4.0;
+    change(&mut report);
+    let folder = tempfile::tempdir().unwrap();
+    let destination = Destination {
+        dir: folder.path().to_owned(),
+        file_name: "a.jsonl".to_owned(),
+        append: false,
+        overwrite: false,
+    };
+    let path = destination.write_as(ResultFormat::Sglang, &report, true);
+    std::fs::read_to_string(path.unwrap()).unwrap()
+}
+
+#[test]
+fn the_keys_are_those_of_sglang_in_their_order() {
+    let real = REAL.lines().next().unwrap();
+    assert_eq!(keys(&line(|_| {})), keys(real));
+}
+
+#[test]
+fn numbers_are_those_of_the_completed_requests() {
+    let mut duration = 0.0;
+    let line = line(|report| {
+        duration = report.summary.duration_s;
+        report.setup.options = json!({"dataset-name": "random-mm", "random-range-ratio": 0.0});
+        let info = json!({"server_info": {"tp_size": 2}});
+        report.setup.server_info.insert("http://a".to_owned(), info);
+    });
+    let value: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(value["completed"], 2);
+    assert_eq!(value["server_info"]["tp_size"], 2);
+    // The ratio of the least to the greatest length.
+    assert_eq!(value["random_range_ratio"], 1.0);
+    // Nobody counts the tokens of pictures apart.
+    assert_eq!(value["total_input_vision_tokens"], Value::Null);
+    let mean = value["mean_e2e_latency_ms"].as_f64().unwrap();
+    let concurrency = value["concurrency"].as_f64().unwrap();
+    assert!((concurrency - 2.0 * mean / 1e3 / duration).abs() < 1e-9);
+    assert_eq!(value["output_lens"][2], 0);
+    assert_ne!(value["errors"][2], "");
+}
+
+#[test]
+fn a_rate_without_a_limit_is_the_word_of_python() {
+    let unlimited = line(|report| {
+        report.setup.request_rate = f64::INFINITY;
+        report.setup.label = Some(r#""request_rate":"Infinity""#.to_owned());
+    });
+    assert!(
+        unlimited.contains(r#","request_rate":Infinity,"#),
+        "{unlimited}"
+    );
+    let tag = r#""tag":"\"request_rate\":\"Infinity\"""#;
+    assert!(unlimited.starts_with(&format!("{{{tag}")), "{unlimited}");
+}
+
+#[test]
+fn the_file_has_the_name_that_sglang_gives_it() {
+    let mut setup = make::setup();
+    setup.options = json!({"dataset-name": "random", "random-input-len": 64, "output-len": 16});
+    assert_eq!(setup.sglang_file_name(), "openai-chat_1121_4_64_16.jsonl");
+    setup.options = json!({"dataset-name": "sharegpt"});
+    assert_eq!(
+        setup.sglang_file_name(),
+        "openai-chat_1121_4_sharegpt.jsonl"
+    );
+}

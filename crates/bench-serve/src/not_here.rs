@@ -1,0 +1,318 @@
+//! Flags of other tools that this one does not have, and what to use instead.
+
+use std::ffi::OsStr;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+
+/// Flags of `vllm bench serve`, of its ancestor `benchmark_serving.py` and of SGLang's
+/// `bench_serving` that are refused, each with what to use instead.
+pub const NOT_HERE: &[(&str, &str)] = &[
+    // vllm bench serve
+    (
+        "plot-timeline",
+        "--report FILE has the timeline, and `bench-plot timeline` draws it of a result",
+    ),
+    (
+        "timeline-itl-thresholds",
+        "the timeline marks gaps longer than --stall-ms",
+    ),
+    (
+        "plot-dataset-stats",
+        "with --save-detailed a result has the lengths of all prompts and answers, as input_lens and output_lens",
+    ),
+    (
+        "custom-ensure-client-side-data",
+        "the prompts of --dataset-name custom always come from the file",
+    ),
+    (
+        "enable-multimodal-chat",
+        "pictures are sent as chat messages by the chat backends without a flag",
+    ),
+    (
+        "bfcl-categories",
+        "convert the categories to a JSONL file and give it with --dataset-name custom",
+    ),
+    // benchmark_serving.py
+    (
+        "best-of",
+        "--extra-body '{\"best_of\": N}' sends it to servers that know it",
+    ),
+    (
+        "dataset",
+        "--dataset-path names the file and --dataset-name what is in it",
+    ),
+    // SGLang bench_serving
+    ("agentic-max-turns", "cut the conversations in the file"),
+    (
+        "cache-report",
+        "the report counts the input tokens from the cache of every server that tells them (SGLang: --enable-cache-report)",
+    ),
+    ("dataset-offset", "leave out the first lines of the file"),
+    (
+        "fake-prefill",
+        "--extra-body sends the fields that a decode server needs",
+    ),
+    (
+        "gsp-fast-prepare",
+        "prompts are made exact in length by all cores, so there is nothing to skip",
+    ),
+    (
+        "image-content",
+        "pictures are random; give your own with --dataset-name custom",
+    ),
+    (
+        "logprob-start-len",
+        "--extra-body '{\"logprob_start_len\": N}' sends it",
+    ),
+    (
+        "pd-separated",
+        "give the address of the router, or of all servers to --base-url; --profile asks each of them",
+    ),
+    (
+        "plot-throughput",
+        "--report FILE has the throughput over time, and `bench-plot over-time` draws it of a result",
+    ),
+    (
+        "print-requests",
+        "--record-log FILE has a line for each request, written when it ends",
+    ),
+    (
+        "profile-activities",
+        "--profile starts the profiler as the server was set up; for another set of activities POST /start_profile by hand",
+    ),
+    (
+        "profile-by-stage",
+        "--profile starts the profiler as the server was set up; POST /start_profile by hand for stages",
+    ),
+    (
+        "profile-decode-url",
+        "--profile asks every --base-url; POST /start_profile by hand to ask others",
+    ),
+    (
+        "profile-num-steps",
+        "--profile-duration SECONDS stops the profiler",
+    ),
+    (
+        "profile-output-dir",
+        "set SGLANG_TORCH_PROFILER_DIR where the server runs",
+    ),
+    (
+        "profile-prefill-url",
+        "--profile asks every --base-url; POST /start_profile by hand to ask others",
+    ),
+    (
+        "profile-prefix",
+        "set SGLANG_TORCH_PROFILER_DIR where the server runs",
+    ),
+    (
+        "profile-stages",
+        "--profile starts the profiler as the server was set up; POST /start_profile by hand for stages",
+    ),
+    (
+        "profile-start-step",
+        "--profile-batch-threshold N starts the profiler once N requests are under way",
+    ),
+    (
+        "profile-steps",
+        "--profile-duration SECONDS stops the profiler",
+    ),
+    (
+        "random-image-count",
+        "the number of pictures is that of the dataset's own options",
+    ),
+    (
+        "return-routed-experts",
+        "--extra-body '{\"return_routed_experts\": true}' sends it",
+    ),
+    (
+        "rust-client",
+        "there is no other client here than one in Rust",
+    ),
+    (
+        "rust-worker-threads",
+        "--client-threads N sets the number of threads",
+    ),
+    (
+        "token-ids-logprob",
+        "--extra-body '{\"token_ids_logprob\": [...]}' sends it",
+    ),
+    // without their datasets
+    (
+        "chat-template-kwargs",
+        "--backend openai-chat lets the server put the prompts into its template",
+    ),
+    (
+        "skip-chat-template",
+        "--backend openai-chat lets the server put the prompts into its template",
+    ),
+    (
+        "probe-request-rate",
+        "start a second bench-serve with --max-concurrency 1",
+    ),
+    (
+        "timed-trace-chunk-hash-size",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "timed-trace-label-hash-ids",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "timed-trace-label-input-length",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "timed-trace-label-output-length",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "timed-trace-label-timestamp",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "timed-trace-sec-multiplier",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "random-mm-base-items-per-request",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "random-mm-bucket-config",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "random-mm-limit-mm-per-prompt",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "random-mm-num-mm-items-range-ratio",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "image-count",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "image-resolution",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "image-format",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "apply-chat-template",
+        "--backend openai-chat lets the server put the prompts into its template",
+    ),
+    (
+        "gsp-range-ratio",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "gsp-num-groups",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "gsp-prompts-per-group",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "gsp-system-prompt-len",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "gsp-question-len",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "gsp-output-len",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "gsp-send-routing-key",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "gsp-num-turns",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "gsp-ordered",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "gsp-group-distribution",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "gsp-zipf-alpha",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "mooncake-slowdown-factor",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "mooncake-num-rounds",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+    (
+        "mooncake-workload",
+        "make the prompts yourself and give their file with --dataset-name custom",
+    ),
+];
+
+/// Refuses the flags of [`NOT_HERE`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NotHere;
+
+impl Args for NotHere {
+    fn augment_args(command: Command) -> Command {
+        let flags = NOT_HERE.iter().map(|(flag, instead)| {
+            Arg::new(format!("not_here_{flag}"))
+                .long(*flag)
+                .hide(true)
+                .action(ArgAction::Append)
+                .num_args(0..)
+                .allow_hyphen_values(true)
+                // For a flag without a value there must be one to refuse.
+                .default_missing_value("")
+                .value_parser(Refusal { flag, instead })
+        });
+        command.args(flags)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        NotHere::augment_args(command)
+    }
+}
+
+impl FromArgMatches for NotHere {
+    fn from_arg_matches(_: &ArgMatches) -> Result<NotHere, Error> {
+        Ok(NotHere)
+    }
+
+    fn update_from_arg_matches(&mut self, _: &ArgMatches) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Takes no value.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    flag: &'static str,
+    instead: &'static str,
+}
+
+impl TypedValueParser for Refusal {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, _: &OsStr) -> Result<String, Error> {
+        let Refusal { flag, instead } = self;
+        let told = format!("--{flag} is not a flag of bench-serve: {instead}\n");
+        Err(Error::raw(ErrorKind::ValueValidation, told).with_cmd(command))
+    }
+}
