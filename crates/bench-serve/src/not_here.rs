@@ -23,10 +23,6 @@ pub const NOT_HERE: &[(&str, &str)] = &[
         "with --save-detailed a result has the lengths of all prompts and answers, as input_lens and output_lens",
     ),
     (
-        "custom-ensure-client-side-data",
-        "the prompts of --dataset-name custom always come from the file",
-    ),
-    (
         "enable-multimodal-chat",
         "pictures are sent as chat messages by the chat backends without a flag",
     ),
@@ -53,14 +49,6 @@ pub const NOT_HERE: &[(&str, &str)] = &[
     (
         "fake-prefill",
         "--extra-body sends the fields that a decode server needs",
-    ),
-    (
-        "gsp-fast-prepare",
-        "prompts are made exact in length by all cores, so there is nothing to skip",
-    ),
-    (
-        "image-content",
-        "pictures are random; give your own with --dataset-name custom",
     ),
     (
         "logprob-start-len",
@@ -119,10 +107,6 @@ pub const NOT_HERE: &[(&str, &str)] = &[
         "--profile-duration SECONDS stops the profiler",
     ),
     (
-        "random-image-count",
-        "the number of pictures is that of the dataset's own options",
-    ),
-    (
         "return-routed-experts",
         "--extra-body '{\"return_routed_experts\": true}' sends it",
     ),
@@ -146,10 +130,6 @@ pub const NOT_HERE: &[(&str, &str)] = &[
     (
         "skip-chat-template",
         "--backend openai-chat lets the server put the prompts into its template",
-    ),
-    (
-        "probe-request-rate",
-        "start a second bench-serve with --max-concurrency 1",
     ),
     (
         "timed-trace-chunk-hash-size",
@@ -176,80 +156,8 @@ pub const NOT_HERE: &[(&str, &str)] = &[
         "make the prompts yourself and give their file with --dataset-name custom",
     ),
     (
-        "random-mm-base-items-per-request",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "random-mm-bucket-config",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "random-mm-limit-mm-per-prompt",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "random-mm-num-mm-items-range-ratio",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "image-count",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "image-resolution",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "image-format",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
         "apply-chat-template",
         "--backend openai-chat lets the server put the prompts into its template",
-    ),
-    (
-        "gsp-range-ratio",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "gsp-num-groups",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "gsp-prompts-per-group",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "gsp-system-prompt-len",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "gsp-question-len",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "gsp-output-len",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "gsp-send-routing-key",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "gsp-num-turns",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "gsp-ordered",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "gsp-group-distribution",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "gsp-zipf-alpha",
-        "make the prompts yourself and give their file with --dataset-name custom",
     ),
     (
         "mooncake-slowdown-factor",

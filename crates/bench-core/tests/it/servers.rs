@@ -199,6 +199,7 @@ fn lora(assignment: LoraAssignment) -> Lora {
         adapters: ADAPTERS.map(str::to_owned).to_vec(),
         assignment,
         seed: 11,
+        ..Lora::default()
     }
 }
 

@@ -145,6 +145,9 @@ fn ttft_and_all_itls_lead_to_the_last_token() {
 #[test]
 fn waiting_in_the_client_is_measured_from_the_schedule() {
     assert_eq!(vllm(&chat(), "queue_time"), [2.0]);
+    assert_eq!(vllm(&chat(), "client_queue_time"), [2.0]);
+    let e2el = vllm(&chat(), "e2el")[0];
+    assert_eq!(vllm(&chat(), "e2el_including_client_queue"), [e2el + 2.0]);
     assert_eq!(strict(&chat(), "slot_wait"), [1.0]);
 }
 

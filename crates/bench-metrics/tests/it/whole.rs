@@ -86,7 +86,13 @@ fn nothing_about_tokens_in_time_is_made_up() {
         let names = |convention| -> Vec<String> {
             summary.view(convention).metrics.keys().cloned().collect()
         };
-        assert_eq!(names(Convention::Vllm), ["e2el", "queue_time"]);
+        let vllm = [
+            "client_queue_time",
+            "e2el",
+            "e2el_including_client_queue",
+            "queue_time",
+        ];
+        assert_eq!(names(Convention::Vllm), vllm);
         let strict = ["closed", "e2el", "queue_time", "slot_wait"];
         assert_eq!(names(Convention::Strict), strict);
         assert_eq!(names(Convention::Intended), ["closed", "e2el"]);
@@ -162,7 +168,7 @@ fn a_stream_of_a_transcription_has_every_metric() {
     let records = [record(0, &[(10, Text, 1), (20, Text, 1)])];
     let summary = Summary::of(&records, &facts(&records), &options(Task::Transcribe, true));
     assert_eq!(summary.strict.metrics["ttft"].mean, 8.0);
-    assert_eq!(measurable(Task::Transcribe, true).len(), 11);
+    assert_eq!(measurable(Task::Transcribe, true).len(), 13);
 }
 
 #[test]
@@ -171,7 +177,14 @@ fn what_cannot_be_measured_is_refused_with_what_can() {
         let metrics = measurable(task, streamed);
         metrics.iter().map(|metric| metric.name).collect()
     };
-    let whole = ["e2el", "closed", "queue_time", "slot_wait"];
+    let whole = [
+        "e2el",
+        "closed",
+        "queue_time",
+        "client_queue_time",
+        "e2el_including_client_queue",
+        "slot_wait",
+    ];
     assert_eq!(names(Task::Pool, true), whole);
     assert_eq!(names(Task::Generate, false), whole);
 
@@ -184,7 +197,8 @@ fn what_cannot_be_measured_is_refused_with_what_can() {
     assert_eq!(
         error(Task::Generate),
         "'itl' needs a stream of tokens, and these answers are not streamed; \
-         choose from e2el, closed, queue_time, slot_wait"
+         choose from e2el, closed, queue_time, client_queue_time, \
+         e2el_including_client_queue, slot_wait"
     );
     assert!(error(Task::Pool).contains("embeddings, scores and rankings come whole"));
     let defaults: Vec<&str> = default_metrics(Task::Pool, true)

@@ -17,7 +17,7 @@ fn line(change: impl FnOnce(&mut bench_report::Report)) -> String {
     ]);
     report.setup.request_rate = 4.0;
     change(&mut report);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let destination = Destination {
         dir: folder.path().to_owned(),
         file_name: "a.jsonl".to_owned(),
@@ -25,7 +25,7 @@ fn line(change: impl FnOnce(&mut bench_report::Report)) -> String {
         overwrite: false,
     };
     let path = destination.write_as(ResultFormat::Sglang, &report, true);
-    std::fs::read_to_string(path.unwrap()).unwrap()
+    std::fs::read_to_string(path.expect("written")).expect("readable")
 }
 
 #[test]

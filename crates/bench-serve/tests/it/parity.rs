@@ -46,17 +46,7 @@ const OTHER_VALUES: &[(&str, &[&str])] = &[
     ),
     (
         "--dataset-name",
-        &[
-            "burstgpt",
-            "random-mm",
-            "custom_image",
-            "timed_trace",
-            "agentic-trace",
-            "generated-shared-prefix",
-            "mmmu",
-            "image",
-            "mooncake",
-        ],
+        &["burstgpt", "timed_trace", "agentic-trace", "mooncake"],
     ),
 ];
 
