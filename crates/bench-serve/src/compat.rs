@@ -59,6 +59,7 @@ const SGLANG: &[(&str, &str)] = &[
     ("seed", "1"),
     ("dataset_name", "sharegpt"),
     ("no_oversample", "true"),
+    ("no_self_timed", "true"),
     ("random_output_len", "1024"),
     ("random_range_ratio", "0"),
     ("ignore_eos", "true"),
@@ -116,6 +117,11 @@ fn sglang_flags(command: Command) -> Command {
                 (id, is, Some(*port))
             });
             arg.default_value_ifs(cases)
+        })
+        // Times of a trace are kept only with --use-trace-timestamps.
+        .mut_arg("no_self_timed", |arg| {
+            let kept = ("self_timed", ArgPredicate::from("true"), Some("false"));
+            arg.default_value_ifs([kept])
         })
         .mut_arg("ignore_eos", |arg| unless_embedding(arg, Some("false")))
         .mut_arg("temperature", |arg| unless_embedding(arg, None))
@@ -200,6 +206,9 @@ mod tests {
         assert!(other.send.disable_ignore_eos && other.send.no_stream);
         assert_eq!(other.result.percentile_metrics, None);
         assert_eq!(other.result.file_name(), Some("a.jsonl"));
+        assert!(plain.shape.no_self_timed);
+        let trace = options(&["--compat=sglang", "--use-trace-timestamps"]).shape;
+        assert!(trace.self_timed && !trace.no_self_timed);
         let embedding = options(&["--compat=sglang", "--backend=sglang-embedding"]);
         assert_eq!(embedding.send.temperature, None);
         assert!(!embedding.send.ignore_eos);

@@ -40,12 +40,10 @@ pub const NOT_HERE: &[(&str, &str)] = &[
         "--dataset-path names the file and --dataset-name what is in it",
     ),
     // SGLang bench_serving
-    ("agentic-max-turns", "cut the conversations in the file"),
     (
         "cache-report",
         "the report counts the input tokens from the cache of every server that tells them (SGLang: --enable-cache-report)",
     ),
-    ("dataset-offset", "leave out the first lines of the file"),
     (
         "fake-prefill",
         "--extra-body sends the fields that a decode server needs",
@@ -132,44 +130,8 @@ pub const NOT_HERE: &[(&str, &str)] = &[
         "--backend openai-chat lets the server put the prompts into its template",
     ),
     (
-        "timed-trace-chunk-hash-size",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "timed-trace-label-hash-ids",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "timed-trace-label-input-length",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "timed-trace-label-output-length",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "timed-trace-label-timestamp",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "timed-trace-sec-multiplier",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
         "apply-chat-template",
         "--backend openai-chat lets the server put the prompts into its template",
-    ),
-    (
-        "mooncake-slowdown-factor",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "mooncake-num-rounds",
-        "make the prompts yourself and give their file with --dataset-name custom",
-    ),
-    (
-        "mooncake-workload",
-        "make the prompts yourself and give their file with --dataset-name custom",
     ),
 ];
 

@@ -32,23 +32,17 @@ const OTHER_DEFAULTS: &[(&str, &str)] = &[
 ];
 
 /// Values of flags that are not known here, and what is to be used instead.
-const OTHER_VALUES: &[(&str, &[&str])] = &[
-    (
-        "--backend",
-        &[
-            "openai-embeddings-chat",
-            "openai-embeddings-clip",
-            "openai-embeddings-vlm2vec",
-            "infinity-embeddings-clip",
-            "gserver",
-            "truss",
-        ],
-    ),
-    (
-        "--dataset-name",
-        &["burstgpt", "timed_trace", "agentic-trace", "mooncake"],
-    ),
-];
+const OTHER_VALUES: &[(&str, &[&str])] = &[(
+    "--backend",
+    &[
+        "openai-embeddings-chat",
+        "openai-embeddings-clip",
+        "openai-embeddings-vlm2vec",
+        "infinity-embeddings-clip",
+        "gserver",
+        "truss",
+    ],
+)];
 
 /// A flag as a list has it.
 #[derive(Debug)]
