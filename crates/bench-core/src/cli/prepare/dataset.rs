@@ -101,6 +101,7 @@ impl RunOptions {
             Ok::<_, OptionsError>(conversations)
         };
         let measured = sample(count, self.load.seed, nonce)?;
+        self.check_led(&measured)?;
         warnings.append(&mut said.take());
         // All others make as many as they are asked for, though several may share a request, or
         // say themselves how many they have.

@@ -94,8 +94,13 @@ impl RunOptions {
                 conversation.turns.truncate(most as usize);
             }
         }
+        let several = |one: &&mut Conversation| one.turns.len() > 1;
         if let Some(replies) = options.multi_turn {
-            self.go_on_from(replies.into(), conversations)?;
+            for conversation in conversations.iter_mut().filter(several) {
+                if conversation.history != History::Whole {
+                    conversation.history = replies.into();
+                }
+            }
         }
         let Some(mean) = options.think_time else {
             return Ok(());
@@ -106,46 +111,36 @@ impl RunOptions {
         let later = conversations
             .iter_mut()
             .flat_map(|one| one.turns.iter_mut().skip(1));
-        let mut thought = false;
         for turn in later {
-            thought = true;
             turn.pause = match options.think_time_distribution {
                 ThinkTime::Constant => mean,
                 ThinkTime::Exponential => exponential(mean, random.random()),
             };
         }
-        if !thought {
+        Ok(())
+    }
+
+    /// Whether there are conversations at all for the options to lead.
+    pub(super) fn check_led(&self, measured: &[Conversation]) -> Result<(), OptionsError> {
+        let options = &self.multi_turn;
+        let mut several = measured.iter().filter(|one| one.turns.len() > 1).peekable();
+        let found = several.peek().is_some();
+        if options.think_time.is_some() && !found {
             let problem = "no conversation of the dataset has a second turn to think before; add \
                            --multi-turn, or leave it out";
             return Err(OptionsError::flag("--think-time", problem));
         }
-        Ok(())
-    }
-
-    fn go_on_from(
-        &self,
-        history: History,
-        conversations: &mut [Conversation],
-    ) -> Result<(), OptionsError> {
-        let several = |one: &&mut Conversation| one.turns.len() > 1;
-        let (mut found, mut changed) = (false, false);
-        for conversation in conversations.iter_mut().filter(several) {
-            found = true;
-            if conversation.history != History::Whole {
-                conversation.history = history;
-                changed = true;
-            }
-        }
         let name = &self.dataset.dataset_name;
-        let problem = match (found, changed) {
-            (_, true) => return Ok(()),
-            (true, false) => format!(
-                "the prompts of `{name}` are whole as they stand, and nothing goes before them; \
-                 leave it out"
-            ),
-            (false, false) => format!(
+        let problem = match (options.multi_turn, found) {
+            (None, _) => return Ok(()),
+            (Some(_), false) => format!(
                 "no conversation of `{name}` has more than one turn; leave it out, or use a \
                  dataset of conversations such as sharegpt, or random"
+            ),
+            (Some(_), true) if several.any(|one| one.history != History::Whole) => return Ok(()),
+            (Some(_), true) => format!(
+                "the prompts of `{name}` are whole as they stand, and nothing goes before them; \
+                 leave it out"
             ),
         };
         Err(OptionsError::flag("--multi-turn", problem))
