@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bench_backends::Backend;
-use bench_datasets::Tokenizer;
+use bench_datasets::{Tokenizer, shared_prefixes};
 use bench_http::{Target, TargetOptions};
 use bench_metrics::tokens::KeepText;
 use bench_metrics::{Metric, SummaryOptions};
@@ -9,6 +9,7 @@ use bench_types::{Conversation, Nanos, RequestKind};
 use http::{HeaderName, HeaderValue};
 
 use crate::arrivals::Arrivals;
+use crate::classes::Classes;
 use crate::history::Form;
 use crate::lora::Models;
 use crate::plan::{Plan, first_ids};
@@ -78,6 +79,8 @@ pub struct Description {
     pub commit: Option<String>,
     /// Fingerprint of the dataset.
     pub dataset_hash: Option<String>,
+    /// Fingerprint of the load without its words.
+    pub workload_hash: Option<String>,
     /// Seed that prompts and lengths were drawn with.
     pub dataset_seed: Option<u64>,
     /// What tells synthetic prompts from those of another run by the same seed.
@@ -176,6 +179,8 @@ impl RunBuilder {
         let most_threads = slots
             .unwrap_or(count)
             .min(self.prefills.unwrap_or(usize::MAX));
+        let servers = Servers::new(targets, self.balance);
+        let models = self.models_of(&conversations);
         Plan {
             kind: RequestKind::Load,
             most: if count == usize::MAX {
@@ -188,7 +193,6 @@ impl RunBuilder {
             until_stable: false,
             prefills: self.prefills,
             cancellation: self.cancellation,
-            servers: Servers::new(targets, self.balance),
             backend: self.backend,
             first_ids: first_ids(&conversations),
             offsets,
@@ -205,9 +209,18 @@ impl RunBuilder {
             keepalive: self.keepalive,
             timeouts: self.timeouts,
             request: self.request.clone(),
-            models: self.models_of(&conversations),
             form: Form::of(self.backend),
             sessions: Sessions::new(self.session_header.clone(), &conversations),
+            classes: Classes::of(&conversations),
+            shared_prefixes: shared_prefixes(&conversations, |place| {
+                // Adapters share no cache. Where it is not known beforehand which server it
+                // will be, all are taken for one.
+                let server = servers.foreseen(place).unwrap_or(0) as u64;
+                let model = models.of.get(place).copied().unwrap_or(0);
+                server << 16 | u64::from(model)
+            }),
+            servers,
+            models,
             keep_text: match (self.keep_text, &self.tokenizer) {
                 (true, _) => KeepText::Always,
                 (false, Some(_)) => KeepText::UntilCounted,

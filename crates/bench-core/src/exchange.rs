@@ -477,6 +477,9 @@ impl Exchange {
             Some(reported) => (reported, TokenSource::Usage),
             None => (0, TokenSource::Unknown),
         };
+        // By the prompts of the run, and by what was said before, which is known only now.
+        let shared = plan.expected_cached_tokens(id, prompt_tokens);
+        let said = repeated.and_then(|all| all.cached(prompt_tokens));
         let mut record = RequestRecord {
             id,
             conversation: conversation.id,
@@ -490,10 +493,10 @@ impl Exchange {
             },
             prompt_tokens,
             prompt_tokens_source,
-            class_index: 0,
+            class_index: plan.classes.index(self.ticket.conversation),
             kind: self.ticket.kind,
             cached_tokens: seen.cached_tokens,
-            expected_cached_tokens: repeated.and_then(|all| all.cached(prompt_tokens)),
+            expected_cached_tokens: shared.max(said),
             max_output_tokens: asked.max_output_tokens,
             output_tokens,
             output_tokens_source,

@@ -6,6 +6,7 @@ mod answers;
 mod arrivals;
 mod builder;
 mod cancellation;
+mod classes;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod collector;
@@ -21,6 +22,7 @@ mod lora;
 mod observer;
 mod pacer;
 mod plan;
+mod prefix_cache;
 mod probe;
 mod provenance;
 mod ready;

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use bench_backends::{Backend, Request};
+use bench_datasets::SharedPrefix;
 use bench_metrics::tokens::KeepText;
 use bench_types::{Conversation, Nanos, RequestKind, Sampling, Turn};
 use http::{HeaderName, HeaderValue};
 
 use crate::cancellation::{CancelAfter, Cancellation};
+use crate::classes::Classes;
 use crate::history::Form;
 use crate::lora::Models;
 use crate::request_ids::RequestIds;
@@ -149,6 +151,10 @@ pub(crate) struct Plan {
     pub(crate) timeouts: Timeouts,
     pub(crate) request: RequestOptions,
     pub(crate) models: Models,
+    /// Of a mixed workload.
+    pub(crate) classes: Classes,
+    /// By the number of the request: what a prefix cache can be expected to have of its prompt.
+    pub(crate) shared_prefixes: Vec<Option<SharedPrefix>>,
     pub(crate) keep_text: KeepText,
     pub(crate) grace: Duration,
     pub(crate) threads: usize,
@@ -158,6 +164,13 @@ impl Plan {
     /// Which model a conversation asks for.
     pub(crate) fn model_index(&self, conversation: usize) -> u16 {
         self.models.of.get(conversation).copied().unwrap_or(0)
+    }
+
+    /// The tokens of a request's prompt that a prefix cache can be expected to have.
+    pub(crate) fn expected_cached_tokens(&self, request: u64, prompt_tokens: u32) -> Option<u32> {
+        let place = usize::try_from(request).ok()?;
+        let shared = self.shared_prefixes.get(place).copied().flatten()?;
+        (prompt_tokens > 0).then(|| shared.tokens(prompt_tokens))
     }
 
     /// Whether answers are streams.

@@ -166,6 +166,13 @@ impl Asker {
         None
     }
 
+    /// What a server shows as text at `path`; `None` if it shows nothing there.
+    pub(crate) async fn text(&self, target: &Target, path: &str) -> Option<String> {
+        let response = self.ask(target, Method::GET, path, INFO_LIMIT).await.ok()?;
+        let shown = response.status.is_success();
+        shown.then(|| String::from_utf8_lossy(&response.body).into_owned())
+    }
+
     /// The answer to a question that not every server knows.
     async fn json(&self, target: &Target, path: &str) -> Option<Value> {
         let response = self.ask(target, Method::GET, path, INFO_LIMIT).await.ok()?;

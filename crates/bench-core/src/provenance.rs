@@ -16,6 +16,7 @@ impl RunBuilder {
             tool,
             commit,
             dataset_hash,
+            workload_hash,
             dataset_seed,
             nonce,
             warm_up_seed,
@@ -35,6 +36,7 @@ impl RunBuilder {
                 lora: self.lora.seed_in_use(),
             },
             dataset_hash: dataset_hash.clone(),
+            workload_hash: workload_hash.clone(),
             schedule_hash: plan.paced.then(|| schedule_hash(&plan.offsets)),
             token_hash: token_hash.map(|(dataset, tokenizer)| {
                 fingerprint([dataset.as_bytes(), tokenizer.as_bytes()])

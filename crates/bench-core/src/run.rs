@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use bench_backends::Backend;
 use bench_http::Target;
-use bench_metrics::default_metrics;
 use bench_metrics::tokens::{KeepText, settle_from_text};
+use bench_metrics::{NoSteadyState, PrefixCache, default_metrics};
 use bench_report::record_log::Header;
 use bench_report::{Report, Setup, date_stamp};
 use bench_stream::Clock;
@@ -19,6 +19,7 @@ use crate::engine::{self, Job, Recording};
 use crate::history;
 use crate::observer::{Observer, Phase};
 use crate::plan::Plan;
+use crate::prefix_cache::PrefixCaches;
 use crate::probe::Asker;
 use crate::record_log::Log;
 use crate::session;
@@ -108,7 +109,11 @@ impl Run {
             clock,
             stop: &stop,
         };
-        let mut recording = run.measure(job, asker, observer, log).await?;
+        let targets: Vec<Target> = plan.servers.targets().cloned().collect();
+        let caches = PrefixCaches::before(&targets, &asker).await;
+        let measured = run.measure(job, asker.clone(), observer, log);
+        let mut recording = measured.await?;
+        recording.facts.prefix_caches = caches.after(&targets, &asker).await;
         if warm_up_facts.is_some() {
             recording.facts.warm_up = warm_up_facts;
         }
@@ -209,6 +214,7 @@ impl RunBuilder {
             streamed: plan.streams(),
             targets: plan.servers.describe(path),
             models: plan.models.names.clone(),
+            classes: plan.classes.names.clone(),
             server_info,
             label: describe.label.clone(),
             model_id: model_id.clone(),
@@ -252,6 +258,13 @@ impl RunBuilder {
         warnings.extend(too_long(&report.records, self.request.outputs()));
         warnings.extend(oddities(&report, plan));
         report.warnings = warnings;
+        let cache = report.cache.as_ref();
+        report.warnings.extend(cache.and_then(PrefixCache::warning));
+        let steady = report.steady_state.as_ref();
+        let absent = steady.and_then(|steady| steady.absent);
+        report
+            .warnings
+            .extend(absent.and_then(NoSteadyState::warning));
         if let Some(log) = log
             && let Err(error) = log.finish(&report.facts, &report.warnings)
         {

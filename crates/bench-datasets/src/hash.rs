@@ -1,8 +1,12 @@
+mod workload;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bench_types::{Conversation, History, Prompt, Turn};
 use twox_hash::XxHash3_128;
+
+pub use workload::workload_hash;
 
 /// Fields that most conversations do not have are written behind a number that is none of the
 /// numbers that could stand in their place.

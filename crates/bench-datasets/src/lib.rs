@@ -29,6 +29,7 @@ mod recording;
 mod registry;
 mod replay;
 mod rows;
+mod shared_prefix;
 mod sharegpt;
 mod sonnet;
 mod spec_bench;
@@ -49,7 +50,7 @@ pub use custom_image::{CustomImage, MediaOptions};
 pub use dataset::{Dataset, MultiTurn, SampleContext};
 pub use error::DatasetError;
 pub use generated_shared_prefix::{GeneratedSharedPrefix, GroupDistribution};
-pub use hash::{dataset_hash, fingerprint};
+pub use hash::{dataset_hash, fingerprint, workload_hash};
 pub use hf::HuggingFace;
 pub use images::{
     Bucket, Buckets, ImageContent, ImageFormat, ImageOptions, Images, ItemLimits, RandomMm,
@@ -65,6 +66,7 @@ pub use prefix_repetition::PrefixRepetition;
 pub use random::{Random, RandomIds, RandomRerank, RangeRatio, RerankOptions};
 pub use registry::{DATASETS, DatasetInfo, DatasetOptions};
 pub use replay::Replay;
+pub use shared_prefix::{CACHE_BLOCK_TOKENS, SharedPrefix, shared_prefixes};
 pub use sharegpt::ShareGpt;
 pub use sonnet::Sonnet;
 pub use spec_bench::SpecBench;

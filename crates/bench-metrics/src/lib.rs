@@ -10,10 +10,12 @@ mod measurable;
 mod metric;
 mod objective;
 mod peak;
+mod prefix_cache;
 mod reader;
 mod sequential;
 mod slo;
 pub mod stats;
+mod steady;
 mod summary;
 pub mod tokens;
 mod turns;
@@ -32,8 +34,13 @@ pub use metric::{
 };
 pub use objective::{Limit, Objective};
 pub use peak::Peak;
+pub use prefix_cache::{CacheDifference, PrefixCache};
 pub use sequential::Tally;
 pub use slo::{Goodput, Slo};
+pub use steady::{
+    Concurrency, NoSteadyState, STEADY_SHARE, SteadyLoad, SteadyMethod, SteadyState, SteadyWindow,
+    mser5,
+};
 pub use summary::{
     AudioTotals, Cancellations, Counts, FailureCount, InputTotals, SourceCount, Stalls, Summary,
     SummaryOptions, Throughput, TimeLimit, TokenTotals, View, was_sent,

@@ -61,6 +61,7 @@ fn report() -> Report {
         streamed: true,
         targets: vec!["http://127.0.0.1:8000/v1/completions".to_owned()],
         models: vec!["m".to_owned()],
+        classes: Vec::new(),
         server_info: serde_json::Map::new(),
         label: None,
         model_id: "model".to_owned(),

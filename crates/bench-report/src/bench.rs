@@ -1,4 +1,6 @@
-use bench_metrics::{Probes, SelfAudit, SessionSummary, Summary, TurnSummary, WarmUp};
+use bench_metrics::{
+    PrefixCache, Probes, SelfAudit, SessionSummary, SteadyState, Summary, TurnSummary, WarmUp,
+};
 use bench_types::Task;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -46,6 +48,15 @@ pub struct Bench {
     /// The numbers of whole conversations, if they had several turns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<SessionSummary>,
+    /// The numbers of each class of a mixed workload, if there were several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub per_class: Vec<Breakdown>,
+    /// What came from the servers' prefix caches, as far as anything is known of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PrefixCache>,
+    /// The steady state, or why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady_state: Option<SteadyState>,
     /// What the servers said about themselves, by target.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub servers: Map<String, Value>,
@@ -86,6 +97,9 @@ impl Bench {
             probes: report.probes.clone(),
             turns: report.turns.clone(),
             sessions: report.sessions.clone(),
+            per_class: report.per_class.clone(),
+            cache: report.cache.clone(),
+            steady_state: report.steady_state.clone(),
             servers: report.setup.server_info.clone(),
             self_audit: report.audit.clone(),
             reproducibility: Reproducibility {

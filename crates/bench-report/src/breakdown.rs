@@ -7,7 +7,7 @@ use bench_metrics::{
 use bench_types::{RequestRecord, RunFacts};
 use serde::{Deserialize, Serialize};
 
-/// The numbers of one server or of one model, where a run has several.
+/// The numbers of one server, of one model or of one class, where a run has several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Breakdown {
     /// Whose numbers these are.
@@ -33,7 +33,7 @@ pub struct Breakdown {
     pub failures: Vec<FailureCount>,
 }
 
-/// Part of a run. In a result it is the key `target` or `model`.
+/// Part of a run. In a result it is the key `target`, `model` or `class`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -41,13 +41,15 @@ pub enum Part {
     Target(String),
     /// The requests for one model, by its name.
     Model(String),
+    /// The requests of one class of a mixed workload, by its name.
+    Class(String),
 }
 
 impl Part {
     /// The URL or the name.
     pub fn name(&self) -> &str {
         match self {
-            Part::Target(name) | Part::Model(name) => name,
+            Part::Target(name) | Part::Model(name) | Part::Class(name) => name,
         }
     }
 }

@@ -26,11 +26,14 @@ pub fn console(report: &Report) -> String {
     if let Some(streams) = account.streams() {
         page.section(&streams);
     }
+    if let Some(steady) = account.steady() {
+        page.section(&steady);
+    }
     for section in account.beside() {
         page.section(&section);
     }
-    for table in [account.servers(), account.models()].iter().flatten() {
-        breakdown::table(&mut page, table);
+    for table in account.parts() {
+        breakdown::table(&mut page, &table);
     }
     if let Some(sessions) = account.sessions() {
         page.section(&sessions);

@@ -18,6 +18,7 @@ mod sections;
 mod setup_json;
 mod sglang_json;
 mod statistic;
+mod steady_state;
 mod vllm_json;
 
 pub use bench::{Bench, Reproducibility};
@@ -40,4 +41,5 @@ pub use schedule::{Schedule, ScheduleKind};
 pub use sections::{Account, Banner, ConventionRow, PartTable, Section, serving_sections};
 pub use sglang_json::{ResultFormat, SglangResult};
 pub use statistic::{MetricStats, Statistic};
+pub use steady_state::{VllmSteadyState, VllmWindow};
 pub use vllm_json::{VllmResult, check_metadata};

@@ -16,6 +16,10 @@ pub struct Provenance {
     pub seeds: Seeds,
     /// Fingerprint of what was sent: prompts, output lengths and pauses.
     pub dataset_hash: Option<String>,
+    /// Fingerprint of the load without its words: kinds, lengths, pauses, arrivals. Runs that
+    /// differ only in the nonce of their prompts have it in common.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workload_hash: Option<String>,
     /// Fingerprint of when it was to be sent: XXH3-128 of the send times in nanoseconds from
     /// the start of the run, each 64 bits wide and little-endian. Absent without a rate, since
     /// requests then leave when others end.

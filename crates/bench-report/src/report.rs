@@ -1,8 +1,8 @@
 use std::fmt::Write as _;
 
 use bench_metrics::{
-    Convention, Metric, Probes, SelfAudit, SessionSummary, Summary, SummaryOptions, TurnSummary,
-    WarmUp,
+    Convention, Metric, PrefixCache, Probes, SelfAudit, SessionSummary, SteadyLoad, SteadyState,
+    Summary, SummaryOptions, TurnSummary, WarmUp,
 };
 use bench_types::{Nanos, RequestKind, RequestRecord, RunEnd, RunFacts, Task};
 use jiff::Timestamp;
@@ -32,6 +32,10 @@ pub struct Setup {
     /// The names of the models that were asked for, one for each
     /// [`RequestRecord::model_index`]. More than one if LoRA adapters were used.
     pub models: Vec<String>,
+    /// The classes of a mixed workload, one for each [`RequestRecord::class_index`]; empty if
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// What the servers say about themselves, by target: version, arguments. Empty if they
     /// were not asked.
     pub server_info: serde_json::Map<String, serde_json::Value>,
@@ -124,6 +128,12 @@ pub struct Report {
     pub turns: Vec<TurnSummary>,
     /// The numbers of whole conversations, if they had several turns.
     pub sessions: Option<SessionSummary>,
+    /// The numbers of each class of a mixed workload, if there were several.
+    pub per_class: Vec<Breakdown>,
+    /// What came from the servers' prefix caches, as far as anything is known of them.
+    pub cache: Option<PrefixCache>,
+    /// The steady state of the run, or why it has none; `None` if no request was completed.
+    pub steady_state: Option<SteadyState>,
     /// What the client says about itself.
     pub audit: SelfAudit,
     /// What the user should know, one sentence each.
@@ -155,6 +165,7 @@ impl Report {
         };
         let servers = setup.targets.iter().cloned().map(Part::Target).collect();
         let models = setup.models.iter().cloned().map(Part::Model).collect();
+        let classes = setup.classes.iter().cloned().map(Part::Class).collect();
         let run = (&facts, &options);
         Report {
             summary: Summary::of(&records, &facts, &options),
@@ -162,6 +173,9 @@ impl Report {
             per_model: Breakdown::of(models, |record| record.model_index, &records, run),
             turns: TurnSummary::of(&records, &facts, &options),
             sessions: SessionSummary::of(&records, &facts, &options),
+            per_class: Breakdown::of(classes, |record| record.class_index, &records, run),
+            cache: PrefixCache::of(&records, &facts),
+            steady_state: SteadyState::of(&records, &facts, setup.steady_load(), &options),
             audit: SelfAudit::of(&records, &facts),
             warm_up,
             probes,
@@ -221,6 +235,16 @@ impl Report {
 }
 
 impl Setup {
+    /// What there is to know of the load for its steady state.
+    fn steady_load(&self) -> SteadyLoad {
+        SteadyLoad {
+            max_concurrency: self.max_concurrency,
+            varies: self.schedule.as_ref().is_some_and(|schedule| {
+                matches!(schedule.kind, ScheduleKind::Ramp | ScheduleKind::Stages)
+            }),
+        }
+    }
+
     /// See [`Report::file_name`].
     pub fn file_name(&self) -> String {
         let label = self.label.as_deref().filter(|label| !label.is_empty());

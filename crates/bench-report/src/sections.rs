@@ -3,11 +3,12 @@
 mod beside;
 mod parts;
 mod serving;
+mod steady;
 mod turns;
 
 use bench_metrics::{
-    Convention, Distribution, Goodput, Metric, Probes, SelfAudit, SessionSummary, Summary,
-    TurnSummary, WarmUp, comes_whole,
+    Convention, Distribution, Goodput, Metric, PrefixCache, Probes, SelfAudit, SessionSummary,
+    SteadyState, Summary, TurnSummary, WarmUp, comes_whole,
 };
 use bench_types::{LagSummary, ReceiveClock, Task};
 
@@ -127,6 +128,12 @@ pub struct Account<'a> {
     pub per_turn: &'a [TurnSummary],
     /// The numbers of whole conversations, if they had several turns.
     pub session_summary: Option<&'a SessionSummary>,
+    /// The numbers of each class of a mixed workload, if there were several.
+    pub per_class: &'a [Breakdown],
+    /// What came from the servers' prefix caches.
+    pub cache: Option<&'a PrefixCache>,
+    /// The steady state, or why there is none.
+    pub steady_state: Option<&'a SteadyState>,
     simulated: bool,
     partial: bool,
     task: Task,
@@ -147,6 +154,9 @@ impl<'a> From<&'a Report> for Account<'a> {
             schedule: setup.schedule.as_ref(),
             per_turn: &report.turns,
             session_summary: report.sessions.as_ref(),
+            per_class: &report.per_class,
+            cache: report.cache.as_ref(),
+            steady_state: report.steady_state.as_ref(),
             simulated: report.facts.simulated,
             partial: report.is_partial(),
             task: setup.task,
@@ -173,6 +183,9 @@ impl<'a> Account<'a> {
             schedule: bench.schedule.as_ref(),
             per_turn: &bench.turns,
             session_summary: bench.sessions.as_ref(),
+            per_class: &bench.per_class,
+            cache: bench.cache.as_ref(),
+            steady_state: bench.steady_state.as_ref(),
             simulated: bench.simulated,
             partial: bench.partial,
             task: bench.task,
@@ -306,7 +319,28 @@ impl<'a> Account<'a> {
         if let Some(cached) = summary.tokens.cached {
             section.row("Input tokens from the server's cache", cached);
         }
+        if let Some(cache) = self.cache {
+            let rate = |rate: Option<f64>| match rate {
+                Some(rate) => format!("{:.1}", rate * 100.0),
+                None => "-".to_owned(),
+            };
+            let rates = [
+                cache.expected_hit_rate,
+                cache.usage_hit_rate,
+                cache.metrics_hit_rate,
+            ];
+            section.row(
+                "Prefix cache expected/usage/metrics (%)",
+                rates.map(rate).join(" / "),
+            );
+        }
         Some(section)
+    }
+
+    /// The numbers of the steady state, or that there is none; `None` if no request was
+    /// completed.
+    pub fn steady(&self) -> Option<Section> {
+        self.steady_state.map(steady::section)
     }
 
     /// The numbers of each server, if there were several.
@@ -327,6 +361,18 @@ impl<'a> Account<'a> {
     /// The numbers of whole conversations, if they had several turns.
     pub fn sessions(&self) -> Option<Section> {
         self.session_summary.map(turns::sessions)
+    }
+
+    /// The numbers of each class of a mixed workload, if there were several.
+    pub fn classes(&self) -> Option<PartTable> {
+        PartTable::of("By Class (times in ms)", self.per_class, self.task)
+    }
+
+    /// The tables of the parts of the run: servers, models, classes.
+    pub fn parts(&self) -> impl Iterator<Item = PartTable> {
+        [self.servers(), self.models(), self.classes()]
+            .into_iter()
+            .flatten()
     }
 
     /// How well the client itself did.

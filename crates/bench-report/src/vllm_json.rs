@@ -11,7 +11,7 @@ use crate::report::local_time;
 use crate::statistic::metric_stats;
 use crate::{
     Bench, Column, DetailedBench, MetricStats, PerRequest, RampUp, RateChange, RateStep, Report,
-    ReportError, Statistic, column, setup_json,
+    ReportError, Statistic, VllmSteadyState, column, setup_json,
 };
 
 /// A result in the schema of `vllm bench serve` 0.32, with all else under `bench`.
@@ -168,6 +168,9 @@ pub struct VllmResult<'a> {
     /// Its maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_max_e2el_ms: Option<f64>,
+    /// The stretch in which a closed loop was full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady_state: Option<Box<VllmSteadyState>>,
     /// Statistics in milliseconds, each a key of its own such as `p99_ttft_ms`.
     #[serde(flatten, with = "statistics")]
     pub statistics: Vec<MetricStats>,
@@ -223,6 +226,7 @@ const KEYS: &[&str] = &[
     "probe_median_e2el_ms",
     "probe_p99_e2el_ms",
     "probe_max_e2el_ms",
+    "steady_state",
     "bench",
 ];
 
@@ -300,6 +304,7 @@ impl<'a> VllmResult<'a> {
             probe_median_e2el_ms: probes.map(|probes| probes.e2el.median),
             probe_p99_e2el_ms: probes.map(|probes| probes.e2el.percentile(99.0).unwrap_or(0.0)),
             probe_max_e2el_ms: probes.map(|probes| probes.e2el.max),
+            steady_state: VllmSteadyState::of(report).map(Box::new),
             statistics: metric_stats(report),
             extra: Vec::new(),
             bench: Some(Box::new(DetailedBench {

@@ -1,4 +1,4 @@
-//! What `GET /metrics` tells, under the names that vLLM uses.
+//! What `GET /metrics` tells, under the names that vLLM uses or under those of SGLang.
 
 use std::fmt::Write as _;
 
@@ -193,6 +193,73 @@ impl Metrics {
         }
         self.request_prompt.observe(f64::from(f.prompt_tokens));
         self.request_generation.observe(f64::from(f.output_tokens));
+    }
+
+    /// Prometheus text of SGLang: how busy it is, and what it counts of tokens.
+    pub(crate) fn render_sglang(&self, model: &str, load: &Load) -> String {
+        let labels = format!("engine_type=\"unified\",model_name={model:?}");
+        let device = format!("cache_source=\"device\",{labels}");
+        let rate = load.prefix_hits as f64 / load.prefix_queries.max(1) as f64;
+        let metrics = [
+            (
+                "gauge",
+                "num_running_reqs",
+                "Running requests.",
+                &labels,
+                load.running as f64,
+            ),
+            (
+                "gauge",
+                "num_queue_reqs",
+                "Waiting requests.",
+                &labels,
+                load.waiting as f64,
+            ),
+            (
+                "gauge",
+                "token_usage",
+                "Share of the KV cache in use.",
+                &labels,
+                load.kv_usage,
+            ),
+            (
+                "gauge",
+                "cache_hit_rate",
+                "Prefix cache hit rate.",
+                &labels,
+                rate,
+            ),
+            (
+                "counter",
+                "prompt_tokens_total",
+                "Prompt tokens.",
+                &labels,
+                self.prompt_tokens as f64,
+            ),
+            (
+                "counter",
+                "generation_tokens_total",
+                "Generated tokens.",
+                &labels,
+                self.generation_tokens as f64,
+            ),
+            (
+                "counter",
+                "cached_tokens_total",
+                "Prompt tokens from the cache.",
+                &device,
+                load.prefix_hits as f64,
+            ),
+        ];
+        let mut out = String::new();
+        for (kind, name, help, labels, value) in metrics {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                out,
+                "# HELP sglang:{name} {help}\n# TYPE sglang:{name} {kind}\nsglang:{name}{{{labels}}} {value:?}"
+            );
+        }
+        out
     }
 
     /// Prometheus text.

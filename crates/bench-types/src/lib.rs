@@ -12,6 +12,9 @@ pub use record::{
     ReceiveCounts, RequestKind, RequestRecord, ServerTimings, TokenSource, Transcript,
 };
 pub use request::{Audio, Conversation, History, Prompt, Sampling, Task, Turn};
-pub use run::{LagSummary, ReceiveClock, RunEnd, RunFacts, WarmUpEnd, WarmUpFacts, WorkerFacts};
+pub use run::{
+    LagSummary, PrefixCacheCounts, ReceiveClock, RunEnd, RunFacts, WarmUpEnd, WarmUpFacts,
+    WorkerFacts,
+};
 pub use time::Nanos;
 pub use timeline::{Mark, MarkKind, Timeline};

@@ -98,6 +98,17 @@ impl WorkerFacts {
     }
 }
 
+/// What a server counted of its prefix cache while the load was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixCacheCounts {
+    /// Which of the run's servers it is, from 0.
+    pub server_index: u16,
+    /// Prompt tokens that were looked up.
+    pub queried_tokens: u64,
+    /// Those of them that were found.
+    pub hit_tokens: u64,
+}
+
 /// Facts about a run that no single request knows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunFacts {
@@ -131,4 +142,7 @@ pub struct RunFacts {
     pub unpaced: bool,
     /// The target is the built-in simulated server.
     pub simulated: bool,
+    /// The prefix caches of the servers that tell of theirs.
+    #[serde(default)]
+    pub prefix_caches: Vec<PrefixCacheCounts>,
 }

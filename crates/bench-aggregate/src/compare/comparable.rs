@@ -69,16 +69,38 @@ const SERIOUS: &[&str] = &[
     "token_hash",
     "tokenizer_hash",
     "tool",
+    "workload_hash",
+];
+
+/// What says that two runs sent the same load apart from its words.
+const WORKLOAD: &str = "reproducibility.workload_hash";
+
+/// What says by which number the words were made others than those of any other run.
+const NONCE: &str = "reproducibility.seeds.nonce";
+
+/// What differs between two runs of the same load if the words do.
+const WORDS: &[&str] = &[
+    NONCE,
+    "reproducibility.dataset_hash",
+    "reproducibility.token_hash",
+    "options.prompt_nonce",
 ];
 
 /// What differs between the sides, the serious first. What is expected to differ between any two
 /// runs is left out.
 pub(super) fn differences(a: &[RunResult], b: &[RunResult]) -> Vec<SetupDifference> {
-    let (a, b) = (facts(a), facts(b));
+    differences_of(facts(a), facts(b))
+}
+
+fn differences_of(mut a: Facts, mut b: Facts) -> Vec<SetupDifference> {
+    if same_but_for_words(&a, &b) {
+        for side in [&mut a, &mut b] {
+            side.retain(|name, _| !WORDS.contains(&name.as_str()));
+        }
+    }
     let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let values = |side: &BTreeMap<String, BTreeSet<String>>, name: &String| {
-        side.get(name).into_iter().flatten().cloned().collect()
-    };
+    let values =
+        |side: &Facts, name: &String| side.get(name).into_iter().flatten().cloned().collect();
     let mut differences: Vec<SetupDifference> = names
         .into_iter()
         .filter(|name| a.get(*name) != b.get(*name))
@@ -91,6 +113,12 @@ pub(super) fn differences(a: &[RunResult], b: &[RunResult]) -> Vec<SetupDifferen
         .collect();
     differences.sort_by(|x, y| x.weight.cmp(&y.weight).then(x.name.cmp(&y.name)));
     differences
+}
+
+/// Whether the sides sent the same load with words that were to differ from run to run.
+fn same_but_for_words(a: &Facts, b: &Facts) -> bool {
+    let same = a.get(WORKLOAD).is_some() && a.get(WORKLOAD) == b.get(WORKLOAD);
+    same && [a, b].iter().all(|side| side.contains_key(NONCE))
 }
 
 /// What only one side tells is not known to differ, so it is never serious.
@@ -106,9 +134,12 @@ fn is_expected(name: &str) -> bool {
     name.split('.').any(|part| EXPECTED.contains(&part))
 }
 
-/// Every fact of the setup with its values over the runs of a side.
-fn facts(runs: &[RunResult]) -> BTreeMap<String, BTreeSet<String>> {
-    let mut facts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// Facts of the setup by name, with their values over the runs of a side.
+type Facts = BTreeMap<String, BTreeSet<String>>;
+
+/// Every fact of the setup of a side.
+fn facts(runs: &[RunResult]) -> Facts {
+    let mut facts = Facts::new();
     for run in runs {
         for (name, value) in facts_of(run) {
             if !is_expected(&name) {
@@ -232,6 +263,45 @@ mod tests {
         assert_eq!(sorted, expected);
         assert!(is_expected("reproducibility.result_dir"));
         assert!(!is_expected("reproducibility.host.cpu"));
+    }
+
+    fn side(facts: &[(&str, &str)]) -> Facts {
+        let fact = |(name, value): &(&str, &str)| {
+            let name = format!("reproducibility.{name}");
+            (name, BTreeSet::from([(*value).to_owned()]))
+        };
+        facts.iter().map(fact).collect()
+    }
+
+    #[test]
+    fn other_words_by_another_nonce_are_the_same_workload() {
+        let run = |workload, dataset, nonce| {
+            let facts = [
+                ("workload_hash", workload),
+                ("dataset_hash", dataset),
+                ("token_hash", dataset),
+                ("seeds.nonce", nonce),
+            ];
+            side(&facts)
+        };
+        assert_eq!(differences_of(run("w", "d1", "1"), run("w", "d2", "2")), []);
+        let other = differences_of(run("w", "d1", "1"), run("x", "d2", "2"));
+        let serious = other.iter().filter(|d| d.weight == Weight::Serious);
+        let serious: Vec<&str> = serious.map(|d| d.name.as_str()).collect();
+        let hashes = ["dataset_hash", "token_hash", "workload_hash"];
+        assert_eq!(
+            serious,
+            hashes.map(|hash| format!("reproducibility.{hash}"))
+        );
+        // Without a nonce on both sides other words are another dataset of the same lengths.
+        let file = |dataset| side(&[("workload_hash", "w"), ("dataset_hash", dataset)]);
+        let other = differences_of(file("d1"), file("d2"));
+        assert_eq!(
+            names(&other),
+            [("reproducibility.dataset_hash", Weight::Serious)]
+        );
+        let mixed = differences_of(run("w", "d1", "1"), file("d2"));
+        assert_eq!(mixed[0].name, "reproducibility.dataset_hash");
     }
 
     #[test]

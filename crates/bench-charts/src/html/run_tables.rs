@@ -170,13 +170,14 @@ fn failures_by_text(run: &RunResult) -> Vec<Row> {
     rows
 }
 
-/// The load shape, peaks, stalls, what was sent beside the load, and the client's account of
-/// itself.
+/// The load shape, peaks, stalls, the steady state, what was sent beside the load, and the
+/// client's account of itself.
 pub(super) fn audit(account: &Account<'_>) -> Vec<Table> {
     let sections: Vec<Section> = account
         .load()
         .into_iter()
         .chain(account.streams())
+        .chain(account.steady())
         .chain(account.beside())
         .chain(account.sessions())
         .chain([account.self_audit()])
@@ -184,10 +185,13 @@ pub(super) fn audit(account: &Account<'_>) -> Vec<Table> {
     sections.iter().map(Table::of_section).collect()
 }
 
-/// The numbers of each server, of each model and of each turn.
+/// The numbers of each server, of each model, of each class and of each turn.
 pub(super) fn breakdown(account: &Account<'_>) -> Vec<Table> {
-    let tables = [account.servers(), account.models(), account.turns()];
-    tables.into_iter().flatten().map(of_parts).collect()
+    account
+        .parts()
+        .chain(account.turns())
+        .map(of_parts)
+        .collect()
 }
 
 fn of_parts(parts: PartTable) -> Table {

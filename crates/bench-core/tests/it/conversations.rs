@@ -112,7 +112,7 @@ async fn a_text_goes_on_without_anything_in_between() {
     let second = &report.records[1];
     let first = &report.records[0];
     assert_eq!(second.prompt_tokens, 11);
-    assert_eq!(first.expected_cached_tokens, None);
+    assert_eq!(first.expected_cached_tokens, Some(0));
     assert_eq!(second.expected_cached_tokens, Some(8));
 }
 

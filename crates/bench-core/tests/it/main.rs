@@ -6,6 +6,7 @@ mod conversations;
 mod duration;
 mod faults;
 mod load;
+mod prefix_cache;
 mod preparation;
 mod record_log;
 mod reliability;

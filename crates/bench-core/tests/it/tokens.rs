@@ -144,7 +144,9 @@ async fn a_chat_template_is_told_from_another_tokenizer() {
     assert!(template && all.len() == 1, "{all:?}");
     let mut some = prompts(5, 2);
     some[1].turns[0].prompt_tokens = Some(1_000);
-    let all = told(some).await;
+    let mut all = told(some).await;
+    // So long a prompt would also share more with the others.
+    all.retain(|text| !text.contains("prefix cache"));
     let differs = all
         .iter()
         .any(|text| text.contains("the prompts of 5 requests"));

@@ -7,6 +7,8 @@ mod distribution;
 mod judge;
 mod make;
 mod peak;
+mod prefix_cache;
 mod stats;
+mod steady;
 mod summary;
 mod whole;

@@ -15,6 +15,7 @@ pub(crate) fn setup() -> Setup {
         streamed: true,
         targets: vec!["http://127.0.0.1:8000/v1/chat/completions".to_owned()],
         models: vec!["m".to_owned()],
+        classes: Vec::new(),
         server_info: serde_json::Map::new(),
         label: None,
         model_id: "org/tiny-llama".to_owned(),

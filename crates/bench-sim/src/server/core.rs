@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use super::timer::Timer;
 use crate::SimConfig;
 use crate::engine::{Emission, Engine, Load, Sequence, SequenceId};
+use crate::flavour::Flavour;
 use crate::metrics::{Finished, Metrics};
 use crate::stats::Shared;
 use crate::tokenizer::SimTokenizer;
@@ -113,9 +114,11 @@ impl Core {
 
     /// Prometheus text.
     pub(crate) fn metrics(&self) -> String {
-        self.metrics
-            .borrow()
-            .render(&self.config.model, &self.load())
+        let (metrics, model) = (self.metrics.borrow(), &self.config.model);
+        match self.config.engine {
+            Flavour::Sglang => metrics.render_sglang(model, &self.load()),
+            _ => metrics.render(model, &self.load()),
+        }
     }
 
     /// Empties the prefix cache; `false`, and nothing done, while there are requests.

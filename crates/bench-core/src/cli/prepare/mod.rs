@@ -12,7 +12,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use bench_backends::{Backend, backend};
-use bench_datasets::dataset_hash;
+use bench_datasets::{dataset_hash, workload_hash};
 use bench_http::{Target, reach};
 use bench_metrics::{Metric, SummaryOptions};
 use bench_report::check_metadata;
@@ -161,6 +161,7 @@ impl RunOptions {
                 tool: Some(around.tool),
                 commit: around.commit,
                 dataset_hash: Some(dataset_hash(&conversations)),
+                workload_hash: Some(workload_hash(&self.dataset.dataset_name, &conversations)),
                 dataset_seed: Some(self.load.seed),
                 nonce,
                 warm_up_seed: (!warm_up.is_empty()).then(|| self.warm_up_seed()),
