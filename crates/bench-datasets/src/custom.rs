@@ -70,6 +70,10 @@ impl Dataset for Custom {
         NAME
     }
 
+    fn takes_chat_template(&self) -> bool {
+        true
+    }
+
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let output_len = self.output_len(cx)?;
         let source = Source::new(
@@ -116,7 +120,7 @@ impl Asked {
         let exchange = match name {
             None => return Err(record.error("missing field `prompt` or `messages`".to_owned())),
             Some(("prompt", Value::String(text))) => {
-                let (prompt, tokens) = cx.recorded_prompt(NAME, text)?;
+                let (prompt, tokens) = cx.asked_prompt(NAME, text)?;
                 return Ok(Asked {
                     prompt,
                     tokens,

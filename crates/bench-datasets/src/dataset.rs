@@ -4,7 +4,7 @@ use bench_types::{Conversation, History, Prompt};
 use serde_json::Value;
 
 use crate::chat::{self, Exchange};
-use crate::{DatasetError, Tokenizer, TraceOptions, Warnings, limit};
+use crate::{ChatTemplate, DatasetError, Tokenizer, TraceOptions, Warnings, limit};
 
 /// A source of conversations.
 ///
@@ -38,6 +38,12 @@ pub trait Dataset: Send + Sync {
 
     /// Whether [`SampleContext::input_len`] says how long its prompts are.
     fn takes_input_len(&self) -> bool {
+        false
+    }
+
+    /// Whether its prompts are what users ask, so that they are sent by the tokenizer's chat
+    /// template to backends that take plain text.
+    fn takes_chat_template(&self) -> bool {
         false
     }
 
@@ -101,6 +107,11 @@ pub struct SampleContext<'a> {
     /// The most tokens that a request and its answer may have together; conversations that need
     /// more are left out.
     pub max_model_len: Option<u32>,
+    /// Turns what a user asks into the text that the model reads, for datasets whose rule that
+    /// is; only for backends that take plain text.
+    pub chat_template: Option<&'a ChatTemplate>,
+    /// Use the template for every recorded prompt, whatever the dataset's rule.
+    pub apply_chat_template: bool,
     /// Where to report what a reader of the result should know; otherwise it is reported
     /// through `tracing`.
     pub warnings: Option<&'a Warnings>,
@@ -137,6 +148,8 @@ impl<'a> SampleContext<'a> {
             trace: TraceOptions::default(),
             multi_turn: None,
             max_model_len: None,
+            chat_template: None,
+            apply_chat_template: false,
             warnings: None,
         }
     }
@@ -197,15 +210,55 @@ impl<'a> SampleContext<'a> {
             .install(work)
     }
 
-    /// Messages as a prompt: those of a user's only text are that text, all others are sent as
-    /// messages, counted if they are nothing but texts.
+    /// What a user asks, as a prompt: by the chat template if there is one, as it stands
+    /// otherwise.
+    pub(crate) fn asked_prompt(
+        &self,
+        dataset: &'static str,
+        text: &str,
+    ) -> Result<(Prompt, Option<u32>), DatasetError> {
+        match self.chat_template {
+            Some(template) => {
+                let text = template.prompt_of(text, self.server_begins())?;
+                self.recorded_prompt(dataset, &text)
+            }
+            None => self.recorded_prompt(dataset, text),
+        }
+    }
+
+    /// A text that is sent as it stands, unless the chat template is wanted everywhere.
+    pub(crate) fn plain_prompt(
+        &self,
+        dataset: &'static str,
+        text: &str,
+    ) -> Result<(Prompt, Option<u32>), DatasetError> {
+        if self.apply_chat_template {
+            self.asked_prompt(dataset, text)
+        } else {
+            self.recorded_prompt(dataset, text)
+        }
+    }
+
+    /// The tokenizer, if the server puts special tokens before the prompt by itself.
+    fn server_begins(&self) -> Option<&'a Tokenizer> {
+        self.tokenizer.filter(|_| !self.prompt_token_ids)
+    }
+
+    /// Messages as a prompt: those of a user's only text are that text, all others are made into
+    /// text by the chat template, if there is one, or else sent as messages, counted if they are
+    /// nothing but texts.
     pub(crate) fn messages_prompt(
         &self,
         dataset: &'static str,
         messages: &[Value],
     ) -> Result<(Prompt, Option<u32>), DatasetError> {
         if let Some(text) = Exchange::only_text(messages) {
-            return self.recorded_prompt(dataset, text);
+            return self.asked_prompt(dataset, text);
+        }
+        let texts = chat::texts(messages);
+        if let Some(template) = self.chat_template.filter(|_| texts.is_some()) {
+            let text = template.prompt(messages, self.server_begins())?;
+            return self.recorded_prompt(dataset, &text);
         }
         if self.prompt_token_ids {
             return Err(DatasetError::Option {
@@ -215,7 +268,7 @@ impl<'a> SampleContext<'a> {
                 ),
             });
         }
-        let tokens = match (self.tokenizer, chat::texts(messages)) {
+        let tokens = match (self.tokenizer, texts) {
             (Some(tokenizer), Some(texts)) => {
                 let counts = texts.iter().map(|text| tokenizer.count(text));
                 Some(counts.sum::<Result<u32, _>>()?)

@@ -144,6 +144,18 @@ pub enum DatasetError {
         /// What it said.
         problem: String,
     },
+    /// A tokenizer's chat template cannot be had or used.
+    #[error(
+        "the chat template of the tokenizer `{tokenizer}` failed: {problem}; send prompts as they \
+         stand with --skip-chat-template, or use a backend that takes chat messages, such as \
+         openai-chat"
+    )]
+    Template {
+        /// The tokenizer's name.
+        tokenizer: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// No text of the wanted number of tokens was found.
     #[error(
         "the tokenizer `{tokenizer}` gives no text of exactly {tokens} tokens (prompt {prompt}): \

@@ -99,6 +99,10 @@ impl Dataset for HuggingFace {
         NAME
     }
 
+    fn takes_chat_template(&self) -> bool {
+        true
+    }
+
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let path = cx.dataset_path.ok_or(DatasetError::NeedsPath {
             dataset: NAME,

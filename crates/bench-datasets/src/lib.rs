@@ -35,6 +35,7 @@ mod sonnet;
 mod spec_bench;
 mod speed_bench;
 mod synthetic;
+mod template;
 mod timed_trace;
 mod tokenizer;
 mod trace;
@@ -71,6 +72,7 @@ pub use sharegpt::ShareGpt;
 pub use sonnet::Sonnet;
 pub use spec_bench::SpecBench;
 pub use speed_bench::{SpeedBench, SpeedBenchSubset};
+pub use template::ChatTemplate;
 pub use timed_trace::TimedTrace;
 pub use tokenizer::Tokenizer;
 pub use trace::{

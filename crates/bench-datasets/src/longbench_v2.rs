@@ -53,7 +53,7 @@ impl Dataset for LongBenchV2 {
         let output = output.unwrap_or(OUTPUT_LEN);
         let mut conversations = rows::take(cx, NAME, &entries, |row| {
             let text = question(&Record::new(&source, row))?;
-            let (prompt, tokens) = cx.recorded_prompt(NAME, &text)?;
+            let (prompt, tokens) = cx.plain_prompt(NAME, &text)?;
             let fits = self.sharegpt.has_room(tokens, output);
             Ok(fits.then(|| Conversation::single(0, prompt, tokens, output)))
         })?;

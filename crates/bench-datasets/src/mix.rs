@@ -170,6 +170,11 @@ impl Dataset for Mix {
         self.parts.iter().any(|part| part.dataset.takes_input_len())
     }
 
+    fn takes_chat_template(&self) -> bool {
+        let mut datasets = self.parts.iter().map(|part| &part.dataset);
+        datasets.any(|dataset| dataset.takes_chat_template())
+    }
+
     fn takes_nonce(&self) -> bool {
         self.parts.iter().any(|part| part.dataset.takes_nonce())
     }

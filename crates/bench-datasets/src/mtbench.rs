@@ -28,6 +28,10 @@ impl Dataset for MtBench {
         NAME
     }
 
+    fn takes_chat_template(&self) -> bool {
+        true
+    }
+
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let questions = Questions {
             dataset: NAME,

@@ -44,6 +44,10 @@ impl Dataset for OpenAiLog {
         NAME
     }
 
+    fn takes_chat_template(&self) -> bool {
+        true
+    }
+
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let source = Source::new(
             cx,

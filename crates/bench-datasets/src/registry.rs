@@ -79,6 +79,20 @@ macro_rules! datasets {
             #[cfg_attr(feature = "cli", arg(long, value_name = "TOKENS"))]
             pub max_model_len: Option<u32>,
 
+            /// Send what users ask as it stands, without the tokenizer's chat template, where
+            /// the backend takes plain text
+            #[cfg_attr(feature = "cli", arg(long))]
+            pub skip_chat_template: bool,
+
+            /// Send every recorded prompt by the tokenizer's chat template, those of `sharegpt`
+            /// and other datasets that are sent as they stand, too
+            #[cfg_attr(feature = "cli", arg(long, conflicts_with = "skip_chat_template"))]
+            pub apply_chat_template: bool,
+
+            /// More variables of the chat template, as a JSON object
+            #[cfg_attr(feature = "cli", arg(long, value_name = "JSON"))]
+            pub chat_template_kwargs: Option<String>,
+
             /// Send prompts as token ids instead of text
             #[cfg_attr(feature = "cli", arg(long, visible_alias = "tokenize-prompt"))]
             pub prompt_token_ids: bool,
@@ -120,6 +134,9 @@ macro_rules! datasets {
                     disable_shuffle: false,
                     no_oversample: false,
                     max_model_len: None,
+                    skip_chat_template: false,
+                    apply_chat_template: false,
+                    chat_template_kwargs: None,
                     prompt_token_ids: false,
                     fixed_prompts: false,
                     prompt_nonce: None,
@@ -247,6 +264,7 @@ impl DatasetOptions {
             disable_shuffle: self.disable_shuffle,
             no_oversample: self.no_oversample,
             max_model_len: self.max_model_len,
+            apply_chat_template: self.apply_chat_template,
             prompt_token_ids: self.prompt_token_ids,
             trace: self.trace,
             nonce: self.prompt_nonce,

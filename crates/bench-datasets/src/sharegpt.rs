@@ -134,7 +134,7 @@ fn take(
         return Ok(None);
     };
     let question = options.suffixed(&question.value);
-    let (prompt, prompt_tokens) = cx.recorded_prompt(NAME, &question)?;
+    let (prompt, prompt_tokens) = cx.plain_prompt(NAME, &question)?;
     let output = match (output_len, cx.tokenizer) {
         (Some(len), _) => len,
         (None, Some(tokenizer)) => tokenizer.count(&answer.value)?,

@@ -45,6 +45,10 @@ impl Dataset for SpecBench {
         NAME
     }
 
+    fn takes_chat_template(&self) -> bool {
+        true
+    }
+
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let category = self.spec_bench_category.as_deref();
         let questions = Questions {

@@ -142,6 +142,10 @@ impl Dataset for SpeedBench {
         NAME
     }
 
+    fn takes_chat_template(&self) -> bool {
+        true
+    }
+
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let category = self.speed_bench_category.as_deref();
         let questions = Questions {

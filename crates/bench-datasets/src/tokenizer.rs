@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use hf_hub::api::sync::ApiError;
 use rayon::prelude::*;
 use tokenizers::PostProcessor;
 
@@ -215,7 +216,7 @@ pub(crate) fn is_hub_name(spec: &str) -> bool {
 }
 
 /// The local copy of a model's `tokenizer.json`.
-fn fetch(model: &str) -> Result<std::path::PathBuf, DatasetError> {
+fn fetch(model: &str) -> Result<PathBuf, DatasetError> {
     const FILE: &str = "tokenizer.json";
     if let Some(path) = hf_hub::Cache::from_env().model(model.to_owned()).get(FILE) {
         return Ok(path);
@@ -234,6 +235,36 @@ fn fetch(model: &str) -> Result<std::path::PathBuf, DatasetError> {
             cure: "give a tokenizer.json or a directory that holds one; for a gated model log in \
                    with `hf auth login` first",
         })
+}
+
+/// Another file of the tokenizer that `spec` stands for; `None` if there is none.
+pub(crate) fn companion(spec: &str, file: &str) -> Result<Option<PathBuf>, String> {
+    if spec == BUILTIN {
+        return Ok(None);
+    }
+    let path = Path::new(spec);
+    if path.is_dir() || path.is_file() {
+        let folder = if path.is_dir() {
+            path
+        } else {
+            path.parent().unwrap_or(Path::new(""))
+        };
+        return Ok(Some(folder.join(file)).filter(|path| path.is_file()));
+    }
+    if let Some(path) = hf_hub::Cache::from_env().model(spec.to_owned()).get(file) {
+        return Ok(Some(path));
+    }
+    let hub = hf_hub::api::sync::ApiBuilder::from_env().with_progress(false);
+    match hub
+        .build()
+        .and_then(|hub| hub.model(spec.to_owned()).get(file))
+    {
+        Ok(path) => Ok(Some(path)),
+        Err(ApiError::RequestError(error)) if matches!(*error, ureq::Error::Status(404, _)) => {
+            Ok(None)
+        }
+        Err(cause) => Err(format!("{file} cannot be downloaded: {cause}")),
+    }
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl Questions<'_> {
                 None => return Err(record.error(format!("`{name}` is empty"))),
             },
         };
-        cx.recorded_prompt(self.dataset, &text)
+        cx.asked_prompt(self.dataset, &text)
     }
 }
 

@@ -120,19 +120,6 @@ pub const NOT_HERE: &[(&str, &str)] = &[
         "token-ids-logprob",
         "--extra-body '{\"token_ids_logprob\": [...]}' sends it",
     ),
-    // without their datasets
-    (
-        "chat-template-kwargs",
-        "--backend openai-chat lets the server put the prompts into its template",
-    ),
-    (
-        "skip-chat-template",
-        "--backend openai-chat lets the server put the prompts into its template",
-    ),
-    (
-        "apply-chat-template",
-        "--backend openai-chat lets the server put the prompts into its template",
-    ),
 ];
 
 /// Refuses the flags of [`NOT_HERE`].

@@ -231,3 +231,74 @@ async fn a_chat_with_llama_cpp_is_limited_by_the_name_it_knows() {
     let request = asked.recv().await.expect("it was asked");
     assert!(request.contains(r#""max_tokens":7"#), "{request}");
 }
+
+/// What the only request of a run over the dataset `custom` asks, or why there is no run.
+#[cfg(feature = "cli")]
+async fn asked(flags: serde_json::Value) -> Result<serde_json::Value, String> {
+    use bench_core::cli::{RunOptions, Surroundings};
+    let server = start(quick());
+    let root = tempfile::tempdir().expect("a directory");
+    let tokenizer = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../bench-datasets/assets/tokenizer.json"
+    );
+    std::fs::copy(tokenizer, root.path().join("tokenizer.json")).expect("copied");
+    let template = serde_json::json!({
+        "chat_template": "[{{ mood|default('calm') }}] {{ messages[0].content }}"
+    });
+    let config = root.path().join("tokenizer_config.json");
+    std::fs::write(config, template.to_string()).expect("written");
+    let prompts = root.path().join("prompts.jsonl");
+    std::fs::write(&prompts, "{\"prompt\": \"Hello\"}\n").expect("written");
+
+    let mut options: RunOptions = serde_json::from_value(flags).expect("options");
+    options.server.base_url = vec![server.url()];
+    options.server.model = Some("sim-model".to_owned());
+    options.server.tokenizer = root.path().to_str().map(str::to_owned);
+    options.dataset.dataset_name = "custom".to_owned();
+    options.dataset.dataset_path = Some(prompts);
+    options.load.num_prompts = Some(1);
+    let prepared = options.prepare(Surroundings::default()).await;
+    let (run, _) = prepared.map_err(|error| error.to_string())?;
+    run.execute(&mut ()).await.expect("a report");
+    let body = server
+        .stats()
+        .recorded
+        .last()
+        .expect("recorded")
+        .body
+        .clone();
+    Ok(serde_json::from_slice(&body).expect("JSON"))
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn questions_are_sent_by_the_chat_template_to_backends_of_plain_text() {
+    use serde_json::json;
+    let prompt = async |flags| asked(flags).await.map(|body| body["prompt"].clone());
+    assert_eq!(prompt(json!({})).await.expect("sent"), "[calm] Hello");
+    let kwargs = json!({"chat-template-kwargs": "{\"mood\": \"glad\"}"});
+    assert_eq!(prompt(kwargs).await.expect("sent"), "[glad] Hello");
+    let skip = json!({"skip-chat-template": true});
+    assert_eq!(prompt(skip).await.expect("sent"), "Hello");
+
+    let chat = asked(json!({"backend": "openai-chat"}))
+        .await
+        .expect("sent");
+    assert_eq!(chat["messages"][0]["content"], "Hello");
+    for (flag, value) in [
+        ("apply-chat-template", json!(true)),
+        ("chat-template-kwargs", json!("{}")),
+    ] {
+        let refused = asked(json!({"backend": "openai-chat", flag: value})).await;
+        let text = refused.expect_err("it has no effect");
+        assert!(
+            text.contains(flag) && text.contains("--extra-body"),
+            "{text}"
+        );
+    }
+    let text = asked(json!({"chat-template-kwargs": "[]"}))
+        .await
+        .expect_err("a list");
+    assert!(text.contains("not a JSON object"), "{text}");
+}

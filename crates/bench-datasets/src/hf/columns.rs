@@ -90,6 +90,8 @@ pub(super) struct Question {
     pub(super) answer: Option<String>,
     /// Tokens to generate, if nothing else says.
     pub(super) output_len: u32,
+    /// Whether `vllm bench serve` sends it without the chat template.
+    is_plain: bool,
     /// What its lengths must keep.
     pub(super) limits: Option<Limits>,
 }
@@ -115,7 +117,10 @@ impl Question {
         cx: &SampleContext<'_>,
         dataset: &'static str,
     ) -> Result<(Prompt, Option<u32>), DatasetError> {
-        cx.messages_prompt(dataset, &self.messages)
+        match Exchange::only_text(&self.messages) {
+            Some(text) if self.is_plain => cx.plain_prompt(dataset, text),
+            _ => cx.messages_prompt(dataset, &self.messages),
+        }
     }
 
     fn text(text: String) -> Question {
@@ -127,6 +132,7 @@ impl Question {
             messages,
             answer: None,
             output_len: 256,
+            is_plain: false,
             limits: None,
         }
     }
@@ -173,6 +179,7 @@ fn recognised(record: &Record<'_>) -> Result<Question, DatasetError> {
     if let Some((name, _)) = record.first(&chat::MESSAGES) {
         let question = conversation(record, name)?;
         return Ok(Question {
+            is_plain: true,
             limits: Some(Limits::CONVERSATION),
             ..question
         });
@@ -188,7 +195,10 @@ fn recognised(record: &Record<'_>) -> Result<Question, DatasetError> {
         };
     }
     if has("events") && has("input") {
-        return two(record, "events", "input");
+        return Ok(Question {
+            is_plain: true,
+            ..two(record, "events", "input")?
+        });
     }
     if has("system_prompt") && has("question") {
         let messages = vec![
@@ -202,6 +212,7 @@ fn recognised(record: &Record<'_>) -> Result<Question, DatasetError> {
     }
     if let Some(problem) = record.text("problem")? {
         return Ok(Question {
+            is_plain: true,
             limits: Some(Limits::PROBLEM),
             ..Question::text(problem.to_owned())
         });

@@ -316,6 +316,9 @@ fn all_shards(files: &[File<'_>]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
     use super::*;
 
     fn choose(
@@ -396,6 +399,62 @@ mod tests {
     fn a_sum_of_splits_is_refused() {
         let error = find(Path::new("x"), Some("train[:5%]"), None).unwrap_err();
         assert!(error.to_string().starts_with("--hf-split: "), "{error}");
+    }
+
+    /// A hub with one file of the dataset `owner/name`, for as many requests as it takes to get
+    /// it: the list, the file's head, the file.
+    fn hub(name: &'static str, contents: &'static str) -> (String, std::thread::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let list = serde_json::json!({"siblings": [{"rfilename": name}], "sha": "c0ffee"});
+        let serving = std::thread::spawn(move || {
+            for _ in 0..3 {
+                let (peer, _) = listener.accept().unwrap();
+                let mut lines = BufReader::new(&peer).lines().map_while(Result::ok);
+                let asked = lines.next().unwrap();
+                let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                let all = contents.len();
+                let (status, more, body) = if asked.contains("/api/datasets/owner/name") {
+                    ("200 OK", String::new(), list.to_string())
+                } else if headers.iter().any(|line| line.ends_with("bytes=0-0")) {
+                    let range = format!("Content-Range: bytes 0-0/{all}\r\n");
+                    ("206 Partial Content", range, contents[..1].to_owned())
+                } else {
+                    assert!(asked.contains(&format!("/resolve/main/{name}")), "{asked}");
+                    ("200 OK", String::new(), contents.to_owned())
+                };
+                let head = format!(
+                    "HTTP/1.1 {status}\r\nETag: \"e\"\r\nx-repo-commit: c0ffee\r\n{more}\
+                     Content-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                (&peer).write_all(head.as_bytes()).unwrap();
+                (&peer).write_all(body.as_bytes()).unwrap();
+            }
+        });
+        (url, serving)
+    }
+
+    #[test]
+    fn files_of_the_hub_are_downloaded_into_the_cache() {
+        let cache = tempfile::tempdir().unwrap();
+        let (url, serving) = hub("data/train-00000-of-00001.jsonl", "{\"text\": \"x\"}\n");
+        let builder = ApiBuilder::new()
+            .with_endpoint(url)
+            .with_cache_dir(cache.path().to_owned())
+            .with_progress(false);
+        let wish = Wish {
+            split: Some("train"),
+            subset: None,
+        };
+        let paths = wish.fetch("owner/name", builder).unwrap();
+        serving.join().unwrap();
+        assert_eq!(paths.len(), 1);
+        assert!(paths[0].starts_with(cache.path()));
+        assert_eq!(
+            fs::read_to_string(&paths[0]).unwrap(),
+            "{\"text\": \"x\"}\n"
+        );
     }
 
     #[test]

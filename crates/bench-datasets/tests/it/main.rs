@@ -23,6 +23,7 @@ mod sharegpt;
 mod sonnet;
 mod statistics;
 mod tables;
+mod template;
 mod tokenizer;
 mod traces;
 

@@ -3,9 +3,10 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-use bench_backends::Backend;
-use bench_datasets::{Tokenizer, Warnings};
-use bench_types::Conversation;
+use bench_backends::{Backend, Request};
+use bench_datasets::{ChatTemplate, Dataset, Tokenizer, Warnings};
+use bench_types::{Conversation, Prompt, Task};
+use serde_json::Map;
 
 use crate::cli::options::BUILTIN;
 use crate::cli::suitable::takes_token_ids;
@@ -89,11 +90,13 @@ impl RunOptions {
             );
             return Err(OptionsError::flag(flag, problem));
         }
+        let template = self.chat_template(dataset.as_ref(), tokenizer, backend, warnings)?;
         let said = Warnings::default();
         let sample = |count, seed, nonce| {
             let mut context = self.dataset.context(tokenizer, count, seed);
             context.nonce = nonce;
             context.takes_token_ids = takes_token_ids(backend);
+            context.chat_template = template.as_ref();
             context.warnings = Some(&said);
             context.multi_turn = self.wanted_turns();
             let mut conversations = context.sample(dataset.as_ref())?;
@@ -129,8 +132,67 @@ impl RunOptions {
         Ok((measured, warm_up))
     }
 
+    /// The chat template by which prompts are sent; `None` if they are sent as they stand, or
+    /// as messages.
+    fn chat_template(
+        &self,
+        dataset: &dyn Dataset,
+        tokenizer: Option<&Tokenizer>,
+        backend: &dyn Backend,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<ChatTemplate>, OptionsError> {
+        let options = &self.dataset;
+        let applies = options.apply_chat_template;
+        let wanted = !options.skip_chat_template && (applies || dataset.takes_chat_template());
+        let asked_for = match &options.chat_template_kwargs {
+            _ if applies => Some("--apply-chat-template"),
+            Some(_) => Some("--chat-template-kwargs"),
+            None => None,
+        };
+        let refuse = |problem: &str| match asked_for {
+            Some(flag) => Err(OptionsError::flag(flag, problem)),
+            None => Ok(None),
+        };
+        let Some(tokenizer) = tokenizer.filter(|_| wanted) else {
+            return refuse(
+                "no prompt is sent by a chat template: it takes a tokenizer, and a dataset of \
+                 what users ask; leave it out",
+            );
+        };
+        if backend.task() != Task::Generate || takes_messages(backend) {
+            return refuse(
+                "the backend's server applies the chat template, if any; leave it out, and give \
+                 variables as --extra-body '{\"chat_template_kwargs\": {...}}'",
+            );
+        }
+        let variables = match &options.chat_template_kwargs {
+            None => Map::new(),
+            Some(json) => serde_json::from_str(json).map_err(|cause| {
+                let problem = format!("not a JSON object: {cause}");
+                OptionsError::flag("--chat-template-kwargs", problem)
+            })?,
+        };
+        let template = ChatTemplate::load(tokenizer.id(), variables)?;
+        if template.is_none() && asked_for.is_some() {
+            return refuse("the tokenizer has no chat template; leave it out");
+        }
+        if template.is_none() && tokenizer.id() != BUILTIN {
+            warnings.push(format!(
+                "the tokenizer `{}` has no chat template: prompts are sent as they stand",
+                tokenizer.id()
+            ));
+        }
+        Ok(template)
+    }
+
     /// Another seed, so that a warm-up changes nothing about what is measured.
     pub(super) fn warm_up_seed(&self) -> u64 {
         !self.load.seed
     }
+}
+
+/// Whether a backend's protocol has chat messages.
+fn takes_messages(backend: &dyn Backend) -> bool {
+    let messages = Prompt::Chat(r#"[{"role": "user", "content": ""}]"#.into());
+    backend.encode(&Request::new(&messages, "model", 1)).is_ok()
 }
