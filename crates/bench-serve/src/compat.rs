@@ -85,8 +85,10 @@ const SGLANG_PORTS: &[(&str, &str)] = &[
 const SGLANG_EMBEDDING: &[&str] = &["sglang-embedding", "vllm-embedding"];
 
 fn sglang(command: Command) -> Command {
+    let measures = |command: &&Command| command.get_arguments().any(|arg| arg.get_id() == "backend");
     let commands: Vec<String> = command
         .get_subcommands()
+        .filter(measures)
         .map(|command| command.get_name().to_owned())
         .collect();
     let command = commands.into_iter().fold(command, |command, name| {
