@@ -85,7 +85,8 @@ const SGLANG_PORTS: &[(&str, &str)] = &[
 const SGLANG_EMBEDDING: &[&str] = &["sglang-embedding", "vllm-embedding"];
 
 fn sglang(command: Command) -> Command {
-    let measures = |command: &&Command| command.get_arguments().any(|arg| arg.get_id() == "backend");
+    let measures =
+        |command: &&Command| command.get_arguments().any(|arg| arg.get_id() == "backend");
     let commands: Vec<String> = command
         .get_subcommands()
         .filter(measures)

@@ -128,17 +128,28 @@ pub struct NotHere;
 
 impl Args for NotHere {
     fn augment_args(command: Command) -> Command {
-        let flags = NOT_HERE.iter().map(|(flag, instead)| {
-            Arg::new(format!("not_here_{flag}"))
-                .long(*flag)
-                .hide(true)
-                .action(ArgAction::Append)
-                .num_args(0..)
-                .allow_hyphen_values(true)
-                // For a flag without a value there must be one to refuse.
-                .default_missing_value("")
-                .value_parser(Refusal { flag, instead })
-        });
+        // What is known is not refused, whatever the table says.
+        let known = |flag: &str| {
+            let mut all = command.get_arguments();
+            all.any(|arg| {
+                let aliases = arg.get_all_aliases().unwrap_or_default();
+                arg.get_long() == Some(flag) || aliases.contains(&flag)
+            })
+        };
+        let refused = NOT_HERE.iter().filter(|(flag, _)| !known(flag));
+        let flags: Vec<Arg> = refused
+            .map(|(flag, instead)| {
+                Arg::new(format!("not_here_{flag}"))
+                    .long(*flag)
+                    .hide(true)
+                    .action(ArgAction::Append)
+                    .num_args(0..)
+                    .allow_hyphen_values(true)
+                    // For a flag without a value there must be one to refuse.
+                    .default_missing_value("")
+                    .value_parser(Refusal { flag, instead })
+            })
+            .collect();
         command.args(flags)
     }
 
