@@ -177,9 +177,11 @@ mod tests {
         assert!(compare(&format!("{page}\nmore\n")).is_err());
     }
 
-    /// The arguments of a command and of those within it.
+    /// The arguments of a command and of those within it, but for those that are only known to
+    /// be refused.
     fn arguments(command: &Command) -> Vec<String> {
-        let own = command.get_arguments().filter_map(Arg::get_long);
+        let own = command.get_arguments().filter(|arg| !arg.is_hide_set());
+        let own = own.filter_map(Arg::get_long);
         let own = own.map(|name| format!("--{name}"));
         own.chain(command.get_subcommands().flat_map(arguments))
             .collect()

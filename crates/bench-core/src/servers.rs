@@ -63,7 +63,8 @@ impl Servers {
     /// The server of a conversation if that does not depend on what happens until it is sent.
     pub(crate) fn foreseen(&self, conversation: usize) -> Option<usize> {
         match self.balance {
-            _ if self.servers.len() == 1 => Some(0),
+            // In a plan without servers there is no other answer either.
+            _ if self.servers.len() <= 1 => Some(0),
             Balance::RoundRobin => Some(conversation % self.servers.len()),
             Balance::LeastInFlight => None,
         }

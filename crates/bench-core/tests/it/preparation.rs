@@ -264,7 +264,8 @@ async fn asked(flags: serde_json::Value) -> Result<serde_json::Value, String> {
     let body = server
         .stats()
         .recorded
-        .last()
+        .iter()
+        .rfind(|request| request.method == "POST")
         .expect("recorded")
         .body
         .clone();

@@ -80,7 +80,8 @@ async fn a_server_that_is_killed_and_started_again() {
     let (report, another) = killed_run(6_000, arrivals, true).await;
     let answered = another.expect("it was started").stats().completed as usize;
     let records = &report.records;
-    assert!(in_order(records));
+    // The last ones before the stop may be late and never leave.
+    assert!(records.is_sorted_by(|one, next| one.id < next.id));
     assert!(records.is_sorted_by_key(|record| record.timeline.scheduled));
     let completed = records.iter().filter(|record| succeeded(record)).count();
     assert_eq!(completed, ANSWERED + answered);

@@ -459,7 +459,9 @@ fn ctrl_c_ends_the_point_under_way_and_the_sweep() {
     ended(&output, 1);
     let states = place.states();
     let told: Vec<&str> = states.iter().map(|(_, state, _)| state.as_str()).collect();
-    assert_eq!(told, ["done", "done", "pending", "pending"]);
+    assert_eq!((&told[..2], told[3]), (&["done", "done"][..], "pending"));
+    // The signal may be handled only when the third point is under way.
+    assert!(["pending", "partial"].contains(&told[2]), "{told:?}");
     assert!(
         stdout(&output).contains("2 of 4 runs have no result; the same command with --resume r"),
         "{}",
