@@ -7,8 +7,8 @@
 //! are left, some are repeated.
 //!
 //! `--sharegpt-context-len` asks for the rule of SGLang's `bench_serving` instead: prompt and
-//! output have at least 2 tokens each and together at most that many. `--prompt-suffix` puts its
-//! text, and `Assistant:`, behind every prompt, where it counts.
+//! output have at least 2 tokens each and together at most that many, without a limit if it is 0.
+//! `--prompt-suffix` puts its text, and `Assistant:`, behind every prompt, where it counts.
 //!
 //! With `--multi-turn` a conversation is taken whole: every turn of the user with its answer, up to
 //! the first that is beyond these limits. Turns after the first may be as short as one token.
@@ -48,8 +48,8 @@ pub struct ShareGpt {
     #[cfg_attr(feature = "cli", arg(long, value_name = "TOKENS"))]
     pub sharegpt_output_len: Option<u32>,
 
-    /// Take conversations that have at most this many tokens, prompt and answer together, instead
-    /// of a prompt of 4 to 1024, an answer of 4 or more and at most 2048 in all
+    /// Take conversations of 2 tokens or more in prompt and answer each and at most this many
+    /// together (0: any number), not a prompt of 4 to 1024, an answer of 4 or more, 2048 in all
     #[cfg_attr(feature = "cli", arg(long, value_name = "TOKENS"))]
     pub sharegpt_context_len: Option<u32>,
 
@@ -111,6 +111,13 @@ impl Dataset for ShareGpt {
             return Err(source.nothing_usable(entries, turns::NEEDS));
         }
         if conversations.is_empty() && cx.num_prompts > 0 {
+            if self.sharegpt_context_len.is_some() {
+                return Err(source.nothing_usable(
+                    entries,
+                    "an entry needs two turns, a prompt and an answer of at least 2 tokens each, and \
+                     no more in all than --sharegpt-context-len says (0: any number)",
+                ));
+            }
             return Err(source.nothing_usable(
                 entries,
                 "an entry needs two turns, a prompt of 4 to 1024 tokens, an answer of at least 4 \
@@ -168,8 +175,8 @@ impl ShareGpt {
     /// Whether `--sharegpt-context-len` has room for prompt and output.
     pub(crate) fn has_room(&self, prompt: Option<u32>, output: u32) -> bool {
         match (prompt, self.sharegpt_context_len) {
+            (_, None | Some(0)) | (None, _) => true,
             (Some(prompt), Some(most)) => prompt.saturating_add(output) <= most,
-            _ => true,
         }
     }
 }

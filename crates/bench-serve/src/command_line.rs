@@ -23,6 +23,7 @@ use crate::{Compat, NotHere};
     max_term_width = 100,
     after_help = EXAMPLES,
     args_conflicts_with_subcommands = true,
+    args_override_self = true,
 )]
 pub struct Cli {
     /// What to run, if nothing else is to be done.

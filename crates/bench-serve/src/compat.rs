@@ -59,6 +59,7 @@ const SGLANG: &[(&str, &str)] = &[
     ("seed", "1"),
     ("dataset_name", "sharegpt"),
     ("no_oversample", "true"),
+    ("sharegpt_context_len", "0"),
     ("no_self_timed", "true"),
     ("random_output_len", "1024"),
     ("random_range_ratio", "0"),

@@ -3,6 +3,7 @@
 mod command_line;
 mod compat;
 mod not_here;
+mod parse;
 mod simulator;
 
 pub use command_line::{
@@ -10,4 +11,5 @@ pub use command_line::{
 };
 pub use compat::{Compat, command};
 pub use not_here::{NOT_HERE, NotHere};
+pub use parse::matches;
 pub use simulator::{SharedTokenizer, SimulatorError};

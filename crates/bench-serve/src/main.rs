@@ -12,7 +12,7 @@ use clap::FromArgMatches;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let matches = bench_serve::command(std::env::args_os()).get_matches();
+    let matches = bench_serve::matches(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     program::start(async move {
         let ended = match &cli.command {

@@ -167,12 +167,16 @@ fn errors_name_the_file_the_line_and_the_entry() {
 fn a_context_length_takes_the_place_of_the_limits() {
     let tokenizer = builtin();
     let word = |n: usize| vec![" the"; n].concat();
-    for (prompt, answer, taken) in [
-        (2, 2, true),
-        (1, 3, false),
-        (3, 1, false),
-        (2_000, 998, true),
-        (2_000, 1_001, false),
+    for (most, prompt, answer, taken) in [
+        (3_000, 2, 2, true),
+        (3_000, 1, 3, false),
+        (3_000, 3, 1, false),
+        (3_000, 2_000, 998, true),
+        (3_000, 2_000, 1_001, false),
+        // No limit.
+        (0, 2_000, 1_001, true),
+        (0, 2, 2, true),
+        (0, 1, 3, false),
     ] {
         let entry = serde_json::json!([{"conversations": [
             {"from": "human", "value": word(prompt)}, {"from": "gpt", "value": word(answer)}
@@ -181,10 +185,14 @@ fn a_context_length_takes_the_place_of_the_limits() {
         let mut cx = context(&tokenizer, 1, 0);
         cx.dataset_path = Some(&path);
         let options = ShareGpt {
-            sharegpt_context_len: Some(3_000),
+            sharegpt_context_len: Some(most),
             ..ShareGpt::default()
         };
-        assert_eq!(options.sample(&cx).is_ok(), taken, "{prompt} {answer}");
+        let made = options.sample(&cx);
+        assert_eq!(made.is_ok(), taken, "{most} {prompt} {answer}");
+        if let Err(error) = made {
+            assert!(error.to_string().contains("at least 2 tokens"), "{error}");
+        }
     }
 }
 

@@ -99,7 +99,7 @@ pub struct ResultOptions {
     pub label: Option<String>,
 
     /// Pairs to store in the result
-    #[arg(long, value_name = "KEY=VALUE", num_args = 1..)]
+    #[arg(long, value_name = "KEY=VALUE", num_args = 0..)]
     pub metadata: Vec<String>,
 }
 

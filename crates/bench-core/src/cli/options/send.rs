@@ -72,7 +72,7 @@ pub struct SendOptions {
     pub extra_body: Option<String>,
 
     /// More headers, as KEY=VALUE; values are not stored in results
-    #[arg(long, value_name = "KEY=VALUE", num_args = 1..)]
+    #[arg(long, value_name = "KEY=VALUE", num_args = 0..)]
     #[serde(with = "header_names")]
     pub header: Vec<String>,
 

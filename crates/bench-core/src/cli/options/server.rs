@@ -54,7 +54,7 @@ pub struct ServerOptions {
     pub served_model_name: Option<String>,
 
     /// LoRA adapters to ask for in place of the model, by their names on the server
-    #[arg(long, visible_alias = "lora-name", value_name = "NAME", num_args = 1..)]
+    #[arg(long, visible_alias = "lora-name", value_name = "NAME", num_args = 0..)]
     pub lora_modules: Vec<String>,
 
     /// Which conversation gets which adapter; it keeps it

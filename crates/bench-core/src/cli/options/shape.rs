@@ -40,7 +40,8 @@ pub struct ShapeOptions {
     ///
     /// So it is anyway if it has times and no rate, ramp or stages are given.
     #[arg(long, alias = "use-trace-timestamps",
-        conflicts_with_all = ["request_rate", "ramp_up_strategy", "stages", "no_self_timed"])]
+        conflicts_with_all = ["request_rate", "ramp_up_strategy", "stages"],
+        overrides_with = "no_self_timed")]
     pub self_timed: bool,
 
     /// Leave aside the times that the dataset brings with it
