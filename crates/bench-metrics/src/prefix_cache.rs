@@ -17,6 +17,10 @@ pub struct PrefixCache {
     pub usage_hit_rate: Option<f64>,
     /// By the counters under the servers' `/metrics`: of all prompts between the readings.
     pub metrics_hit_rate: Option<f64>,
+    /// The measured rate that is held against the expected one: that of the answers, else of the
+    /// counters, of the requests that the expected one is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_hit_rate: Option<f64>,
     /// By how much, as a share of the prompt tokens, a measured rate may be off the expected
     /// one: a twentieth, and two blocks of 16 tokens for each request.
     pub tolerance: Option<f64>,
@@ -101,13 +105,15 @@ impl PrefixCache {
             Some(_) => Some(comparable.share(comparable.cached)),
             None => metrics.filter(|_| alone && comparable.requests == all.requests),
         };
-        let off = measured
+        let compared = measured.filter(|_| expected.is_some());
+        let off = compared
             .zip(expected)
             .map(|(measured, expected)| measured - expected);
         Some(PrefixCache {
             expected_hit_rate: expected,
             usage_hit_rate: usage,
             metrics_hit_rate: metrics,
+            compared_hit_rate: compared,
             tolerance: expected.map(|_| tolerance),
             differs: match off {
                 Some(off) if off > tolerance => Some(CacheDifference::Warmer),
@@ -118,15 +124,10 @@ impl PrefixCache {
         })
     }
 
-    /// The measured rate that counts: what came with the answers, else that of the counters.
-    pub fn measured_hit_rate(&self) -> Option<f64> {
-        self.usage_hit_rate.or(self.metrics_hit_rate)
-    }
-
     /// What the user should know if the cache did not do what the prompts let expect.
     pub fn warning(&self) -> Option<String> {
         let percent = |rate: f64| format!("{:.1} %", rate * 100.0);
-        let measured = percent(self.measured_hit_rate()?);
+        let measured = percent(self.compared_hit_rate?);
         let expected = percent(self.expected_hit_rate?);
         Some(match self.differs? {
             CacheDifference::Warmer => format!(

@@ -56,7 +56,7 @@ fn what_is_not_known_is_not_zero() {
     let unknown = [request(0, None, None)];
     assert_eq!(PrefixCache::of(&unknown, &RunFacts::default()), None);
     let expected = read(&[request(0, None, Some(0))], &RunFacts::default());
-    assert_eq!(expected.measured_hit_rate(), None);
+    assert_eq!(expected.compared_hit_rate, None);
     assert_eq!(
         (expected.expected_hit_rate, expected.differs),
         (Some(0.0), None)
@@ -113,6 +113,12 @@ fn what_cannot_be_compared_is_not() {
     let cache = read(&records, &RunFacts::default());
     assert_eq!(cache.usage_hit_rate, Some(0.48));
     assert_eq!((cache.expected_hit_rate, cache.differs), (Some(0.0), None));
+    assert_eq!(cache.compared_hit_rate, Some(0.0));
+    // What is told is what was compared.
+    let records = [request(0, Some(960), Some(0)), request(1, Some(0), None)];
+    let told = read(&records, &RunFacts::default()).warning();
+    let told = told.expect("a warning");
+    assert!(told.starts_with("96.0 %"), "{told}");
     // The counters cannot tell the two apart.
     let records = [request(0, None, Some(0)), request(1, None, None)];
     assert_eq!(read(&records, &counted(2000, 960)).differs, None);
