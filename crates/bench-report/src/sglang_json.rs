@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use bench_metrics::{Convention, Distribution, Metric, e2el};
+use bench_metrics::{Convention, Distribution, Metric, Summary, e2el};
 use bench_types::{Nanos, RequestRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -119,10 +119,11 @@ impl<'a> SglangResult<'a> {
         let text_only = !has_pictures(setup);
         let peak = summary.vllm.peak;
         let completed = || records.iter().filter(|record| record.outcome.is_success());
-        let busy: f64 = completed()
-            .filter_map(|record| e2el(record, Convention::Vllm))
-            .map(Nanos::as_secs_f64)
-            .sum();
+        let facts = &report.facts;
+        let end = facts.window.map(|span| facts.start.saturating_add(span));
+        let busy: Nanos = completed()
+            .filter_map(|record| busy(record, end))
+            .fold(Nanos::ZERO, Nanos::saturating_add);
         SglangResult {
             tag: setup.label.as_deref(),
             backend: &setup.backend,
@@ -142,14 +143,14 @@ impl<'a> SglangResult<'a> {
             total_output_tokens: summary.tokens.output,
             total_output_tokens_retokenized: None,
             request_throughput: summary.throughput.requests_per_s,
-            input_throughput: per_second(input as f64, summary.duration_s),
+            input_throughput: input_throughput(summary),
             output_throughput: summary.throughput.output_tokens_per_s,
             total_throughput: summary.throughput.total_tokens_per_s,
             statistics: METRICS
                 .iter()
                 .filter_map(|(name, there)| stats(Metric::find(name)?, there, completed()))
                 .collect(),
-            concurrency: per_second(busy, summary.duration_s),
+            concurrency: per_second(busy.as_secs_f64(), summary.duration_s),
             accept_length: None,
             max_output_tokens_per_s: peak.and_then(|peak| peak.output_tokens_per_s),
             max_concurrent_requests: peak.map(|peak| peak.concurrent_requests),
@@ -232,6 +233,25 @@ fn server_info(setup: &Setup) -> Option<&Value> {
 fn has_pictures(setup: &Setup) -> bool {
     let dataset = setup.options.get("dataset-name").and_then(Value::as_str);
     dataset.is_some_and(|name| ["mm", "image", "hf"].iter().any(|part| name.contains(part)))
+}
+
+/// How long a request was under way, up to the end of the time that the run was limited to.
+fn busy(record: &RequestRecord, end: Option<Nanos>) -> Option<Nanos> {
+    let whole = e2el(record, Convention::Vllm)?;
+    let left = end.zip(record.timeline.sent);
+    Some(left.map_or(whole, |(end, sent)| whole.min(end.since(sent))))
+}
+
+/// Of a run that was limited in time, the input tokens that were read in it.
+fn input_throughput(summary: &Summary) -> f64 {
+    let Summary { throughput, .. } = summary;
+    match summary.time_limit {
+        Some(_) => {
+            let output = throughput.output_tokens_per_s.unwrap_or(0.0);
+            (throughput.total_tokens_per_s - output).max(0.0)
+        }
+        None => per_second(summary.tokens.input as f64, summary.duration_s),
+    }
 }
 
 fn per_second(amount: f64, seconds: f64) -> f64 {

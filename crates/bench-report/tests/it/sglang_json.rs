@@ -1,7 +1,7 @@
 //! The line of SGLang's `bench_serving`, with one that it wrote itself as the measure.
 
-use bench_report::{Destination, ResultFormat};
-use bench_types::Failure;
+use bench_report::{Destination, Report, ResultFormat};
+use bench_types::{Failure, Nanos, RequestRecord, RunFacts};
 use serde_json::{Value, json};
 
 use crate::make;
@@ -9,7 +9,7 @@ use crate::vllm_json::keys;
 
 const REAL: &str = include_str!("../../../../fixtures/results/sglang-bench-0.5.23-random.jsonl");
 
-fn line(change: impl FnOnce(&mut bench_report::Report)) -> String {
+fn line(change: impl FnOnce(&mut Report)) -> String {
     let mut report = make::report(vec![
         make::answered(0),
         make::answered(1),
@@ -55,6 +55,40 @@ fn numbers_are_those_of_the_completed_requests() {
     assert!((concurrency - 2.0 * mean / 1e3 / duration).abs() < 1e-9);
     assert_eq!(value["output_lens"][2], 0);
     assert_ne!(value["errors"][2], "");
+}
+
+/// The line of a run with these records that was limited to 110 ms.
+fn limited(records: Vec<RequestRecord>) -> Value {
+    let facts = RunFacts {
+        window: Some(Nanos::from_millis(110)),
+        ..make::facts()
+    };
+    let line = line(|report| {
+        *report = Report::new(make::setup(), facts, records, &make::options());
+    });
+    serde_json::from_str(&line).unwrap()
+}
+
+#[test]
+fn of_a_run_that_is_limited_in_time_only_that_time_counts() {
+    // The first was sent at 0.03 ms and was under way for 51 ms; the second was sent at
+    // 100.03 ms and had nothing for 20 ms.
+    let value = limited(vec![make::answered(0), make::answered(1)]);
+    assert_eq!(value["duration"], 0.11);
+    let concurrency = value["concurrency"].as_f64().unwrap();
+    let busy = 51.0 + (110.0 - 100.03);
+    assert!((concurrency - busy / 110.0).abs() < 1e-9, "{concurrency}");
+    let input = value["input_throughput"].as_f64().unwrap();
+    assert!((input - 16.0 / 0.11).abs() < 1e-9, "{input}");
+    assert_eq!(value["total_input_tokens"], 32);
+}
+
+#[test]
+fn nothing_is_under_way_in_a_run_without_an_answer() {
+    let value = limited(vec![make::failed(0, Failure::NoTokens)]);
+    for key in ["concurrency", "input_throughput"] {
+        assert_eq!(value[key].to_string(), "0.0", "{key}");
+    }
 }
 
 #[test]
