@@ -113,13 +113,27 @@ impl Source {
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<Vec<Row<T>>, DatasetError> {
-        let text = fs::read_to_string(&self.path).map_err(|cause| self.unreadable(cause))?;
+        let text = self.text()?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         if text.trim_start().starts_with('[') {
             self.array(text)
         } else {
             self.lines(text)
         }
+    }
+
+    fn text(&self) -> Result<String, DatasetError> {
+        let bytes = fs::read(&self.path).map_err(|cause| self.unreadable(cause))?;
+        String::from_utf8(bytes).map_err(|error| {
+            let good = error.utf8_error().valid_up_to();
+            let before = error.as_bytes().iter().take(good);
+            let line = 1 + before.filter(|&&byte| byte == b'\n').count();
+            DatasetError::Format {
+                path: self.path.clone(),
+                problem: format!("line {line} is no text in UTF-8"),
+                cure: "save the file as UTF-8",
+            }
+        })
     }
 
     /// An error about one entry.
@@ -168,7 +182,7 @@ impl Source {
         let mut rows = Vec::new();
         let mut cursor = Cursor::new(text);
         cursor.skip("[");
-        while !cursor.rest.is_empty() && !cursor.rest.starts_with(']') {
+        while !cursor.skip("]") {
             let (entry, line) = (rows.len() + 1, cursor.line);
             let mut values = serde_json::Deserializer::from_str(cursor.rest).into_iter::<T>();
             let value = match values.next() {
@@ -177,7 +191,10 @@ impl Source {
                     let line = line + e.line().saturating_sub(1);
                     return Err(self.entry_error(entry, line, without_place(&e)));
                 }
-                None => break,
+                None => {
+                    let problem = "the file ends before the `]` of its array".to_owned();
+                    return Err(self.entry_error(entry, line, problem));
+                }
             };
             cursor.advance(values.byte_offset());
             rows.push(Row { value, entry, line });
@@ -185,6 +202,10 @@ impl Source {
                 let problem = "no `,` or `]` follows it".to_owned();
                 return Err(self.entry_error(entry, cursor.line, problem));
             }
+        }
+        if !cursor.rest.is_empty() {
+            let problem = "it stands behind the `]` that ends the array".to_owned();
+            return Err(self.entry_error(rows.len() + 1, cursor.line, problem));
         }
         Ok(rows)
     }

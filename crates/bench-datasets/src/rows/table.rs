@@ -1,5 +1,7 @@
 //! Entries of CSV files.
 
+use std::collections::BTreeSet;
+
 use csv::{ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
 
@@ -16,7 +18,10 @@ impl Source {
         let header = reader
             .headers()
             .map_err(|error| self.bad_record(0, &error))?
-            .clone();
+            .iter()
+            .map(|name| name.trim_start_matches('\u{feff}').trim().to_owned())
+            .collect::<Vec<String>>();
+        self.check_header(&header)?;
         let mut rows: Vec<Row<_>> = Vec::new();
         let mut record = StringRecord::new();
         loop {
@@ -31,12 +36,25 @@ impl Source {
             let cells = header.iter().zip(&record);
             let value = cells
                 .filter(|(_, cell)| !cell.is_empty())
-                .map(|(name, cell)| {
-                    let name = name.trim_start_matches('\u{feff}').trim();
-                    (name.to_owned(), Value::from(cell))
-                })
+                .map(|(name, cell)| (name.clone(), Value::from(cell)))
                 .collect();
             rows.push(Row { value, entry, line });
+        }
+    }
+
+    /// Columns of one name cannot be told apart; those without a name are not read.
+    fn check_header(&self, header: &[String]) -> Result<(), DatasetError> {
+        let mut seen = BTreeSet::new();
+        let twice = header
+            .iter()
+            .find(|name| !name.is_empty() && !seen.insert(name.as_str()));
+        match twice {
+            None => Ok(()),
+            Some(name) => Err(DatasetError::Format {
+                path: self.path.clone(),
+                problem: format!("two columns of its header are called `{name}`"),
+                cure: "give each column a name of its own",
+            }),
         }
     }
 

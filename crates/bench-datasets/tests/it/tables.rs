@@ -61,6 +61,60 @@ fn a_bad_cell_is_named_by_line_and_column() {
     );
 }
 
+/// The message of the error about a file.
+fn refused(end: &str, contents: &[u8]) -> String {
+    let tokenizer = builtin();
+    let path = file_of(end, contents);
+    let mut cx = context(&tokenizer, 1, 0);
+    cx.dataset_path = Some(&path);
+    let message = failure(&Custom::default(), &cx);
+    message.replace(path.to_str().unwrap(), "FILE")
+}
+
+#[test]
+fn nothing_may_be_missing_from_an_array_or_stand_behind_it() {
+    let row = r#"{"prompt": "a"}"#;
+    for (text, place) in [
+        (format!("[{row}]\n[{row}]"), "FILE:2: entry 2: it stands"),
+        (
+            format!("[{row},\n{row}]\n\nrest"),
+            "FILE:4: entry 3: it stands",
+        ),
+        (format!("[{row},\n"), "FILE:2: entry 2: the file ends"),
+        ("[".to_owned(), "FILE:1: entry 1: the file ends"),
+        (format!("[{row}"), "FILE:1: entry 1: no `,` or `]`"),
+    ] {
+        let message = refused("json", text.as_bytes());
+        assert!(message.starts_with(place), "{text}: {message}");
+    }
+    let row = r#"{"prompt": "a", "output_tokens": 1}"#;
+    let whole = format!(" [{row},\n {row} ] \n");
+    assert_eq!(made(&file_of("json", whole.as_bytes())).len(), 2);
+}
+
+#[test]
+fn what_is_no_text_is_named_by_its_line() {
+    let message = refused("jsonl", b"{\"prompt\": \"a\"}\n{\"prompt\": \"\xff\"}\n");
+    assert!(
+        message.starts_with("FILE: line 2 is no text in UTF-8"),
+        "{message}"
+    );
+    let message = refused("csv", b"prompt\na\n\xff\n");
+    assert!(message.starts_with("FILE:3: entry 2: "), "{message}");
+}
+
+#[test]
+fn columns_of_one_name_are_refused() {
+    let message = refused("csv", b"prompt,output_tokens, prompt\na,5,b\n");
+    assert!(
+        message.starts_with("FILE: two columns of its header are called `prompt`"),
+        "{message}"
+    );
+    // Those without a name are not read, however many.
+    let csv = b",prompt,output_tokens,\n1,\"One, two\",5,x\n2,b,5,y\n";
+    assert_eq!(text(&made(&file_of("csv", csv))[0]), "One, two");
+}
+
 #[cfg(feature = "parquet")]
 pub(crate) mod columns {
     use std::sync::Arc;
