@@ -131,11 +131,10 @@ impl Dataset for CustomAudio {
             });
         }
         if left_out > 0 {
-            tracing::warn!(
-                dataset = NAME,
-                left_out,
-                "recordings shorter than {MIN_FLAG} or longer than {MAX_FLAG} are left out"
-            );
+            cx.warn(format!(
+                "{left_out} recordings of `{NAME}` are left out: they are shorter than {MIN_FLAG} \
+                 or longer than {MAX_FLAG}"
+            ));
         }
         rows::oversample(cx, NAME, &mut conversations);
         Ok(conversations)

@@ -265,8 +265,8 @@ pub(crate) fn order<T>(cx: &SampleContext<'_>, rows: &mut [T]) {
 const BLOCK: usize = 256;
 
 /// Makes conversations of entries, in their order, until there are as many as wanted: in
-/// parallel, with ids from 0. Entries that `make` makes nothing of are passed by, and so are,
-/// with a warning that counts them, those that exceed `--max-model-len`.
+/// parallel, with ids from 0. Entries that `make` makes nothing of are passed by, and so are
+/// those that exceed `--max-model-len`; warnings count both.
 pub(crate) fn take<T: Sync>(
     cx: &SampleContext<'_>,
     dataset: &'static str,
@@ -274,7 +274,7 @@ pub(crate) fn take<T: Sync>(
     make: impl Fn(&T) -> Result<Option<Conversation>, DatasetError> + Sync,
 ) -> Result<Vec<Conversation>, DatasetError> {
     let mut taken = Vec::new();
-    let (mut looked_at, mut too_long) = (0, 0);
+    let (mut looked_at, mut beyond, mut too_long) = (0, 0, 0);
     let mut rest = entries;
     while taken.len() < cx.num_prompts && !rest.is_empty() {
         let missing = cx.num_prompts - taken.len();
@@ -288,16 +288,27 @@ pub(crate) fn take<T: Sync>(
         rest = after;
         let made: Result<Vec<_>, _> =
             cx.in_parallel(|| block.par_iter().map(&make).collect::<Result<Vec<_>, _>>());
-        for conversation in made?.into_iter().flatten() {
+        for conversation in made? {
             if taken.len() == cx.num_prompts {
                 break;
             }
+            let Some(conversation) = conversation else {
+                beyond += 1;
+                continue;
+            };
             looked_at += 1;
             match cx.max_model_len {
                 Some(most) if !limit::fits(&conversation, most) => too_long += 1,
                 _ => taken.push(conversation),
             }
         }
+    }
+    if beyond > 0 {
+        cx.warn(format!(
+            "{beyond} of the {} entries of `{dataset}` that were looked at are left out: they are \
+             not within the dataset's own limits",
+            looked_at + beyond
+        ));
     }
     if let Some(most) = cx.max_model_len.filter(|_| too_long > 0) {
         if taken.is_empty() {
@@ -322,21 +333,16 @@ pub(crate) fn oversample(
         return;
     }
     if cx.no_oversample {
-        tracing::warn!(
-            dataset,
-            found,
-            wanted,
-            "fewer conversations than wanted: none is repeated"
-        );
+        cx.warn(format!(
+            "`{dataset}` has only {found} prompts of the {wanted} asked for"
+        ));
         return;
     }
-    tracing::warn!(
-        dataset,
-        found,
-        wanted,
-        "fewer conversations than wanted: some are repeated, and a server with a prefix cache \
-         answers those faster (--no-oversample sends each once)"
-    );
+    cx.warn(format!(
+        "`{dataset}` has only {found} prompts of the {wanted} asked for: {} are sent again, which a \
+         server with a prefix cache answers faster (--no-oversample sends each once)",
+        wanted - found
+    ));
     let mut draws = Draws::new(cx.seed, Purpose::Oversample);
     for id in found..wanted {
         let mut again = conversations[draws.below(found as u64) as usize].clone();

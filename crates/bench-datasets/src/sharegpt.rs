@@ -90,7 +90,9 @@ impl Dataset for ShareGpt {
                     otherwise: ", or give --sharegpt-output-len and take prompts of any length",
                 });
             }
-            tracing::warn!("no tokenizer: prompts of any length are taken from the dataset");
+            cx.warn(format!(
+                "without a tokenizer conversations of `{NAME}` of any length are taken"
+            ));
         }
         let source = Source::new(
             cx,
@@ -101,6 +103,13 @@ impl Dataset for ShareGpt {
         let mut recorded: Vec<Row<Recorded>> = source.rows()?;
         let entries = recorded.len();
         recorded.retain(|row| row.value.conversations.len() >= 2);
+        let short = entries - recorded.len();
+        if short > 0 {
+            cx.warn(format!(
+                "{short} of the {entries} entries of `{NAME}` are left out: they have fewer than \
+                 two turns"
+            ));
+        }
         rows::order(cx, &mut recorded);
 
         let mut conversations = rows::take(cx, NAME, &recorded, |row| match cx.multi_turn {

@@ -1,4 +1,4 @@
-use bench_datasets::{Dataset, SampleContext, ShareGpt, dataset_hash};
+use bench_datasets::{Dataset, SampleContext, ShareGpt, Warnings, dataset_hash};
 use bench_types::Prompt;
 
 use crate::{builtin, context, failure, file, fixture, text};
@@ -98,6 +98,42 @@ fn too_few_conversations_are_repeated_or_not() {
     let once = ShareGpt::default().sample(&cx).unwrap();
     assert_eq!(once.len(), 5);
     assert_eq!(once, repeated[..5]);
+}
+
+/// What is said of a file of these conversations, of which five are asked for.
+fn said(entries: &serde_json::Value, no_oversample: bool) -> Vec<String> {
+    let tokenizer = builtin();
+    let path = file(&entries.to_string());
+    let warnings = Warnings::default();
+    let mut cx = context(&tokenizer, 5, 0);
+    cx.dataset_path = Some(&path);
+    cx.warnings = Some(&warnings);
+    cx.no_oversample = no_oversample;
+    ShareGpt::default().sample(&cx).unwrap();
+    warnings.take()
+}
+
+#[test]
+fn what_is_left_out_or_repeated_is_counted() {
+    let turn = |words| serde_json::json!({"value": vec![" the"; words].concat()});
+    let of = |turns: &[usize]| {
+        let turns: Vec<_> = turns.iter().map(|&words| turn(words)).collect();
+        serde_json::json!({ "conversations": turns })
+    };
+    let entries = serde_json::json!([of(&[5, 5]), of(&[5]), of(&[2, 5]), of(&[6, 6]), of(&[5, 1])]);
+    let said_of_all = said(&entries, false);
+    assert_eq!(said_of_all.len(), 3, "{said_of_all:?}");
+    let short = "1 of the 5 entries of `sharegpt` are left out: they have fewer than two turns";
+    assert_eq!(said_of_all[0], short);
+    let beyond = "2 of the 4 entries of `sharegpt` that were looked at are left out";
+    assert!(said_of_all[1].starts_with(beyond), "{said_of_all:?}");
+    let repeated = "`sharegpt` has only 2 prompts of the 5 asked for: 3 are sent again";
+    assert!(said_of_all[2].starts_with(repeated), "{said_of_all:?}");
+
+    let once = said(&entries, true);
+    assert_eq!(once[2], "`sharegpt` has only 2 prompts of the 5 asked for");
+    let enough = serde_json::json!(vec![of(&[5, 5]); 5]);
+    assert!(said(&enough, false).is_empty());
 }
 
 #[test]

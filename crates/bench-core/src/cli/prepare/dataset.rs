@@ -106,14 +106,6 @@ impl RunOptions {
         let measured = sample(count, self.load.seed, nonce)?;
         self.check_led(&measured)?;
         warnings.append(&mut said.take());
-        // All others make as many as they are asked for, though several may share a request, or
-        // say themselves how many they have.
-        if self.dataset.no_oversample && measured.len() < count && !dataset.has_arrivals() {
-            warnings.push(format!(
-                "the dataset has only {} prompts of the {count} asked for",
-                measured.len()
-            ));
-        }
         if dataset.has_arrivals() && !self.send.ignore_eos {
             warnings.push(
                 "answers may be shorter than in the trace: --ignore-eos makes them as long"
