@@ -138,6 +138,16 @@ fn content(message: &Value) -> Option<String> {
     }
 }
 
+/// The texts of messages, whatever else they hold.
+pub(crate) fn texts_among_others(messages: &[Value]) -> impl Iterator<Item = &str> {
+    messages.iter().flat_map(|message| {
+        let content = &message["content"];
+        let parts = content.as_array().map_or(&[][..], Vec::as_slice);
+        let texts = parts.iter().filter_map(|part| part["text"].as_str());
+        content.as_str().into_iter().chain(texts)
+    })
+}
+
 /// The texts of messages; `None` if they hold anything else, whose length no tokenizer knows.
 pub(crate) fn texts(messages: &[Value]) -> Option<Vec<&str>> {
     let mut texts = Vec::new();

@@ -179,9 +179,14 @@ impl<'a> SampleContext<'a> {
                 otherwise: ", or leave out --max-model-len",
             });
         }
-        let mut conversations = dataset.sample(self)?;
+        let conversations = dataset.sample(self)?;
         let made = conversations.len();
-        conversations.retain(|conversation| limit::fits(conversation, most));
+        let fit: Result<Vec<bool>, _> = conversations
+            .iter()
+            .map(|conversation| limit::fits(conversation, most, self.tokenizer))
+            .collect();
+        let fit = conversations.into_iter().zip(fit?);
+        let mut conversations: Vec<_> = fit.filter_map(|(one, fits)| fits.then_some(one)).collect();
         let left_out = made - conversations.len();
         if made > 0 && left_out == made {
             return Err(limit::nothing_fits(dataset.name(), made, most));
@@ -191,6 +196,11 @@ impl<'a> SampleContext<'a> {
             for (id, conversation) in (0..).zip(&mut conversations) {
                 conversation.id = id;
             }
+        }
+        let uncounted = conversations.iter().filter(|one| limit::is_uncounted(one));
+        match uncounted.count() {
+            0 => {}
+            some => self.warn(limit::uncounted(dataset.name(), some, conversations.len())),
         }
         Ok(conversations)
     }

@@ -1,12 +1,17 @@
 //! Which conversations a model's context has room for.
 
-use bench_types::{Conversation, History};
+use bench_types::{Conversation, History, Prompt, Turn};
+use serde_json::Value;
 
-use crate::DatasetError;
+use crate::{DatasetError, Tokenizer, chat};
 
-/// Whether each request of `conversation` has at most `most` tokens with its answer. Prompts of
-/// unknown length count as empty.
-pub(crate) fn fits(conversation: &Conversation, most: u32) -> bool {
+/// Whether each request of `conversation` has at most `most` tokens with its answer. Of messages
+/// with pictures the texts count, all other prompts of unknown length count as empty.
+pub(crate) fn fits(
+    conversation: &Conversation,
+    most: u32,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<bool, DatasetError> {
     let repeats = conversation.history != History::Whole;
     let mut lengths: Vec<u64> = Vec::with_capacity(conversation.turns.len());
     for (index, turn) in conversation.turns.iter().enumerate() {
@@ -17,10 +22,39 @@ pub(crate) fn fits(conversation: &Conversation, most: u32) -> bool {
         let before = follows
             .filter(|_| repeats)
             .and_then(|place| lengths.get(place));
-        let own = u64::from(turn.prompt_tokens.unwrap_or(0)) + u64::from(turn.max_output_tokens);
+        let own = u64::from(known_tokens(turn, tokenizer)?) + u64::from(turn.max_output_tokens);
         lengths.push(before.copied().unwrap_or(0) + own);
     }
-    lengths.into_iter().all(|length| length <= u64::from(most))
+    Ok(lengths.into_iter().all(|length| length <= u64::from(most)))
+}
+
+/// The tokens of a turn's prompt, as far as they can be counted.
+fn known_tokens(turn: &Turn, tokenizer: Option<&Tokenizer>) -> Result<u32, DatasetError> {
+    match (turn.prompt_tokens, &turn.prompt, tokenizer) {
+        (Some(tokens), ..) => Ok(tokens),
+        (None, Prompt::Chat(json), Some(tokenizer)) => {
+            let messages: Vec<Value> = serde_json::from_str(json).unwrap_or_default();
+            chat::texts_among_others(&messages)
+                .map(|text| tokenizer.count(text))
+                .sum()
+        }
+        _ => Ok(0),
+    }
+}
+
+/// Whether nothing is known of the length of one of its prompts.
+pub(crate) fn is_uncounted(conversation: &Conversation) -> bool {
+    let unknown =
+        |turn: &Turn| turn.prompt_tokens.is_none() && !matches!(turn.prompt, Prompt::Chat(_));
+    conversation.turns.iter().any(unknown)
+}
+
+/// What is said of conversations that were not counted.
+pub(crate) fn uncounted(dataset: &str, uncounted: usize, of: usize) -> String {
+    format!(
+        "the prompts of {uncounted} of the {of} conversations of `{dataset}` cannot be counted: \
+         only their answers were held against --max-model-len"
+    )
 }
 
 /// What is said of conversations that are left out.
@@ -44,9 +78,11 @@ pub(crate) fn nothing_fits(dataset: &str, conversations: usize, most: u32) -> Da
 
 #[cfg(test)]
 mod tests {
-    use bench_types::{Prompt, Turn};
-
     use super::*;
+
+    fn fits(conversation: &Conversation, most: u32) -> bool {
+        super::fits(conversation, most, None).unwrap()
+    }
 
     fn turns(lengths: &[(u32, u32)]) -> Conversation {
         let turn = |&(prompt, output): &(u32, u32)| {

@@ -286,20 +286,32 @@ pub(crate) fn take<T: Sync>(
         };
         let (block, after) = rest.split_at(rest.len().min(most));
         rest = after;
-        let made: Result<Vec<_>, _> =
-            cx.in_parallel(|| block.par_iter().map(&make).collect::<Result<Vec<_>, _>>());
-        for conversation in made? {
+        let made = cx.in_parallel(|| {
+            let one = |entry| {
+                let Some(conversation) = make(entry)? else {
+                    return Ok(None);
+                };
+                let fits = match cx.max_model_len {
+                    Some(most) => limit::fits(&conversation, most, cx.tokenizer)?,
+                    None => true,
+                };
+                Ok(Some((conversation, fits)))
+            };
+            block.par_iter().map(one).collect::<Result<Vec<_>, _>>()
+        })?;
+        for conversation in made {
             if taken.len() == cx.num_prompts {
                 break;
             }
-            let Some(conversation) = conversation else {
+            let Some((conversation, fits)) = conversation else {
                 beyond += 1;
                 continue;
             };
             looked_at += 1;
-            match cx.max_model_len {
-                Some(most) if !limit::fits(&conversation, most) => too_long += 1,
-                _ => taken.push(conversation),
+            if fits {
+                taken.push(conversation);
+            } else {
+                too_long += 1;
             }
         }
     }
