@@ -4,8 +4,8 @@
 //! files, or the name of a dataset on the hub, whose files are downloaded into the hub's cache.
 //!
 //! **Files.** Of a directory or a hub dataset the files of one split (`--hf-split`; `train`, if
-//! there is such a split) and of one subset (`--hf-subset`, a folder) are read, sorted by name. A
-//! file belongs to the split that its name (`test-00000-of-00002.parquet`, `dev.jsonl`) or one of
+//! there is such a split) and of one subset (`--hf-subset`, a folder, or several as in `a/b`) are read, sorted by
+//! name. A file belongs to the split that its name (`test-00000-of-00002.parquet`, `dev.jsonl`) or one of
 //! its folders (`test/...`) says. Of a split in several formats the first of Parquet, JSONL, CSV
 //! and JSON is read. Shards that say `-of-00002` must all be there. Where a hub dataset has no
 //! such files, those that the hub made of it (`refs/convert/parquet`) are taken.

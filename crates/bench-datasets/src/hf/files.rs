@@ -41,6 +41,7 @@ pub(super) fn find(
     let wish = Wish { split, subset };
     wish.check()?;
     if path.is_file() {
+        wish.check_file(path)?;
         return Ok(vec![path.to_owned()]);
     }
     if path.is_dir() {
@@ -102,6 +103,39 @@ impl Wish<'_> {
         }
     }
 
+    /// Refuses what the one file at `path` is not: a subset, or another split than its name or
+    /// its folder says; it is of the split `train` if they say nothing.
+    fn check_file(self, path: &Path) -> Result<(), DatasetError> {
+        let refuse = |option, problem: &str| {
+            Err(DatasetError::Option {
+                option,
+                problem: format!(
+                    "--dataset-path {} {problem}; leave it out, or give the dataset's directory",
+                    path.display()
+                ),
+            })
+        };
+        if self.subset.is_some() {
+            return refuse("--hf-subset", "is a file, which has no subsets");
+        }
+        let Some(wanted) = self.split else {
+            return Ok(());
+        };
+        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+        let name = parts[parts.len().saturating_sub(2)..].join("/");
+        match (File {
+            name: &name,
+            rank: 0,
+        })
+        .split()
+        {
+            Some(split) if split == usual(wanted).unwrap_or(wanted) => Ok(()),
+            Some(split) => refuse("--hf-split", &format!("is a file of the split `{split}`")),
+            None if usual(wanted) == Some("train") => Ok(()),
+            None => refuse("--hf-split", "is a file whose name tells no split"),
+        }
+    }
+
     /// The files of the split and the subset among all of a dataset.
     fn choose(self, names: &[String]) -> Result<Vec<String>, String> {
         let mut files: Vec<File<'_>> = names.iter().filter_map(|name| File::of(name)).collect();
@@ -125,12 +159,30 @@ impl Wish<'_> {
         };
         match self.subset {
             Some(subset) => {
-                files.retain(|file| file.folders().any(|folder| folder == subset));
-                if files.is_empty() {
-                    return Err(format!(
-                        "it has no folder of the subset `{subset}` (--hf-subset), only {}",
-                        listed()
-                    ));
+                let ends = |folder: &String| folder.rsplit('/').next() == Some(subset);
+                let wanted = match folders.contains(subset) {
+                    true => vec![subset],
+                    false => folders
+                        .iter()
+                        .filter(|one| ends(one))
+                        .map(String::as_str)
+                        .collect(),
+                };
+                match wanted.as_slice() {
+                    [only] => files.retain(|file| file.subset() == *only),
+                    [] => {
+                        return Err(format!(
+                            "it has no folder of the subset `{subset}` (--hf-subset), only {}",
+                            listed()
+                        ));
+                    }
+                    several => {
+                        return Err(format!(
+                            "several folders are called `{subset}` ({}); choose one with \
+                             --hf-subset",
+                            several.join(", ")
+                        ));
+                    }
                 }
             }
             None if folders.len() > 1 => {
@@ -381,6 +433,72 @@ mod tests {
         assert_eq!(choose(&names, None, Some("main")).unwrap(), [names[0]]);
         let error = choose(&names, None, Some("other")).unwrap_err();
         assert!(error.contains("only main, socratic"), "{error}");
+    }
+
+    #[test]
+    fn a_subset_goes_by_all_its_folders_or_the_last() {
+        let names = [
+            "a/b/x.jsonl",
+            "a/c/x.jsonl",
+            "d/b/x.jsonl",
+            "b/x.jsonl",
+            "x.jsonl",
+        ];
+        let error = choose(&names, None, None).unwrap_err();
+        assert!(error.contains("(., a/b, a/c, b, d/b)"), "{error}");
+        for (place, listed) in ["a/b", "a/c", "d/b", "b", "."].into_iter().enumerate() {
+            assert_eq!(choose(&names, None, Some(listed)).unwrap(), [names[place]]);
+        }
+        assert_eq!(choose(&names, None, Some("c")).unwrap(), [names[1]]);
+        let error = choose(&names[..3], None, Some("b")).unwrap_err();
+        assert!(error.contains("called `b` (a/b, d/b)"), "{error}");
+        // Otherwise it would be several subsets at once.
+        let error = choose(&names, None, Some("a")).unwrap_err();
+        assert!(error.contains("no folder of the subset `a`"), "{error}");
+    }
+
+    #[test]
+    fn one_file_has_no_other_split_or_subset_than_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let found = |name: &str, split, subset| {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            find(&path, split, subset).map_err(|error| error.to_string())
+        };
+        assert!(found("dev.jsonl", Some("validation"), None).is_ok());
+        assert!(found("test/x.jsonl", Some("test"), None).is_ok());
+        assert!(found("rows/x.jsonl", Some("train"), None).is_ok());
+        assert!(found("rows/x.jsonl", None, None).is_ok());
+        for (name, split, subset, flag, problem) in [
+            (
+                "dev.jsonl",
+                Some("test"),
+                None,
+                "--hf-split: ",
+                "the split `validation`",
+            ),
+            (
+                "rows/x.jsonl",
+                Some("test"),
+                None,
+                "--hf-split: ",
+                "tells no split",
+            ),
+            (
+                "dev.jsonl",
+                None,
+                Some("main"),
+                "--hf-subset: ",
+                "has no subsets",
+            ),
+        ] {
+            let error = found(name, split, subset).unwrap_err();
+            assert!(
+                error.starts_with(flag) && error.contains(problem),
+                "{error}"
+            );
+        }
     }
 
     #[test]
