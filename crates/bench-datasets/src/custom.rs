@@ -16,6 +16,8 @@
 //! 3. otherwise the length of its completion, if it has one and there is a tokenizer, else
 //!    `--custom-output-len`.
 //!
+//! An entry is checked when it is used: those that a run does not need may be wrong.
+//!
 //! Messages that are nothing but one text of the user are sent as that text, all others as chat
 //! messages. Without a tokenizer prompts are sent uncounted.
 

@@ -1,9 +1,9 @@
 //! Questions about pictures, from MMMU.
 //!
 //! The dataset `hf` with other defaults: `MMMU/MMMU` of the hub, of which the subset `Math`
-//! (`--hf-subset`) and the split `test` (`--hf-split`) are taken, or a copy that `--dataset-path`
-//! names; and 256 tokens to generate (`--hf-output-len`). These are what SGLang's `bench_serving`
-//! takes.
+//! (`--hf-subset`) and the split `test` (`--hf-split`) are taken; and 256 tokens to generate
+//! (`--hf-output-len`). These are what SGLang's `bench_serving` takes. Of a copy that
+//! `--dataset-path` names, subset and split are chosen as for `hf`.
 
 use std::path::Path;
 

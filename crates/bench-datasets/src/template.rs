@@ -18,7 +18,7 @@ const TOKENS: [&str; 4] = ["bos_token", "eos_token", "pad_token", "unk_token"];
 /// It is the template of `transformers`, rendered as there (blocks are trimmed, `raise_exception`
 /// is known), with two differences: `strftime_now` is not defined, because prompts must be the
 /// same every day, and templates that look for it fall back to a fixed date; and JSON that a
-/// template writes has no blanks between its parts.
+/// template writes has no blanks between its parts, whatever arguments `tojson` has.
 pub struct ChatTemplate {
     environment: Environment<'static>,
     /// Variables of every prompt.
