@@ -163,10 +163,13 @@ impl RunBuilder {
         let threads = self.threads.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
         });
-        let offsets = match paced {
-            true => self.arrivals.offsets(count),
-            false => Vec::new(),
+        let limit = self.duration.map(Nanos::from);
+        let offsets = match limit {
+            _ if !paced => Vec::new(),
+            Some(limit) => self.arrivals.offsets_in(limit, count),
+            None => self.arrivals.offsets(count),
         };
+        let count = if paced { offsets.len() } else { count };
         let reserve = if paced {
             densest(&offsets, RESERVE_SPAN).clamp(4, 1024)
         } else {
@@ -189,7 +192,11 @@ impl RunBuilder {
                 count as u64
             },
             constant_rate: None,
-            limit: self.duration.map(Nanos::from),
+            limit,
+            fills_limit: limit.is_some_and(|limit| {
+                let room = self.arrivals.count_in(limit);
+                paced && self.arrivals.fills(limit) && room.is_some_and(|room| room <= count)
+            }),
             until_stable: false,
             prefills: self.prefills,
             cancellation: self.cancellation,

@@ -17,6 +17,9 @@ use crate::worker::{Counters, Shared, WorkerReport};
 /// is kept.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Room for so many records is made beforehand, at most.
+const MOST_RESERVED: u64 = 1 << 20;
+
 /// A worker of a load.
 pub(crate) struct Worker {
     pub(crate) counters: Arc<Counters>,
@@ -92,7 +95,7 @@ impl Collector<'_> {
         Collector {
             observer,
             records,
-            collected: Vec::with_capacity(plan.requests().unwrap_or(0) as usize),
+            collected: Vec::with_capacity(plan.requests().unwrap_or(0).min(MOST_RESERVED) as usize),
             stability: watched.then(|| Stability::new(now, plan.slots)),
             done: 0,
             failed: 0,

@@ -241,11 +241,13 @@ impl Ending<'_> {
             Some(planned) if plan.limit.is_none() || plan.paced => planned,
             _ => count,
         };
+        // The last answer of a schedule may come before the time of the schedule is over.
+        let to_its_end = self.time_is_over || plan.fills_limit && !self.stop.is_stopped();
         RunFacts {
             epoch_unix: clock.epoch_unix(),
             start,
             end: last.unwrap_or(start),
-            window: plan.limit.filter(|_| self.time_is_over),
+            window: plan.limit.filter(|_| to_its_end),
             warm_up: self.tickets.warm_up_facts(clock.now()),
             ended: match self.is_whole(plan, count == planned) {
                 true => RunEnd::Complete,

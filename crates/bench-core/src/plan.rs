@@ -135,6 +135,8 @@ pub(crate) struct Plan {
     pub(crate) most: u64,
     /// How long after the start conversations are released.
     pub(crate) limit: Option<Nanos>,
+    /// Whether its schedule goes on to the end of that time.
+    pub(crate) fills_limit: bool,
     /// Whether the load is to end once the server is steady.
     pub(crate) until_stable: bool,
     /// The most requests that wait for their first token at once.

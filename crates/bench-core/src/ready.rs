@@ -28,6 +28,7 @@ impl RunBuilder {
         plan.paced = false;
         plan.most = plan.conversations.len() as u64;
         plan.limit = None;
+        plan.fills_limit = false;
         plan.prefills = None;
         plan.cancellation = None;
         plan.keep_text = KeepText::Never;

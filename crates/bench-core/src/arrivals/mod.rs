@@ -134,6 +134,14 @@ impl Arrivals {
         self.shape != Shape::Burst
     }
 
+    /// The rate in requests per second, if it is one and the same throughout.
+    pub(crate) fn constant_rate(&self) -> Option<f64> {
+        match self.shape {
+            Shape::Rate(rate) => Some(rate),
+            _ => None,
+        }
+    }
+
     /// How many requests the shape has times for; `None` for any number.
     pub fn count(&self) -> Option<usize> {
         match &self.shape {
@@ -149,13 +157,37 @@ impl Arrivals {
         let seconds = span.as_secs_f64();
         match &self.shape {
             Shape::Burst => None,
-            Shape::Rate(rate) => Some((rate * seconds).round() as usize),
+            Shape::Rate(rate) => Some(whole(rate * seconds)),
             Shape::Ramp(ramp) => ramp.count_in(seconds),
             Shape::Stages(stages) => {
                 let offsets = self.offsets(stages.count());
                 Some(offsets.partition_point(|offset| *offset <= span))
             }
             Shape::Recorded(times) => Some(times.partition_point(|time| *time <= span)),
+        }
+    }
+
+    /// The send times of the first `count` requests, as far as they are within `span`.
+    pub(crate) fn offsets_in(&self, span: Nanos, count: usize) -> Vec<Nanos> {
+        let mut offsets = self.offsets(count);
+        match &self.shape {
+            // They end with the span at the latest, but for rounding.
+            Shape::Rate(_) | Shape::Ramp(_) if self.count_in(span) >= Some(count) => {
+                offsets.iter_mut().for_each(|time| *time = span.min(*time));
+            }
+            _ => offsets.truncate(offsets.partition_point(|time| *time <= span)),
+        }
+        offsets
+    }
+
+    /// Whether the load goes on to the end of `span`, if it is not left off before.
+    pub(crate) fn fills(&self, span: Nanos) -> bool {
+        match &self.shape {
+            Shape::Burst => false,
+            Shape::Rate(_) => true,
+            Shape::Ramp(ramp) => ramp.over == RampOver::Time,
+            Shape::Stages(stages) => stages.length() >= span,
+            Shape::Recorded(times) => times.last().is_some_and(|last| *last >= span),
         }
     }
 
@@ -244,6 +276,11 @@ impl Arrivals {
     }
 }
 
+/// How many whole requests there are, where rounding may have made 3 a little less than 3.
+fn whole(requests: f64) -> usize {
+    (requests * (1.0 + 4.0 * f64::EPSILON)).floor() as usize
+}
+
 fn last(offsets: &[Nanos]) -> f64 {
     offsets.last().map_or(0.0, |last| last.as_secs_f64())
 }
@@ -306,6 +343,59 @@ mod tests {
             shape(5.0, 1.0).before().offsets(3),
             shape(5.0, 1.0).offsets(3)
         );
+    }
+
+    #[test]
+    fn all_requests_of_a_time_leave_within_it() {
+        for (rate, ms, count) in [
+            (2.5, 3_000, 7),
+            (0.3, 2_000, 0),
+            (0.3, 10_000, 3),
+            (0.1, 30_000, 3),
+        ] {
+            let span = Nanos::from_millis(ms);
+            for shape in [shape(rate, 1.0), shape(rate, f64::INFINITY)] {
+                assert_eq!(shape.count_in(span), Some(count), "{rate} for {ms} ms");
+                assert_eq!(shape.offsets_in(span, count).len(), count);
+                let last = shape.offsets_in(span, count).pop().unwrap_or_default();
+                assert!(last <= span, "{rate} for {ms} ms: {last:?}");
+            }
+            let over = RampOver::Time;
+            let (strategy, start_rps, end_rps) = (RampStrategy::Linear, 0.0, 2.0 * rate);
+            let ramp = Ramp {
+                strategy,
+                start_rps,
+                end_rps,
+                over,
+            };
+            let ramp = Arrivals::ramp(ramp, 1.0, 7).unwrap();
+            assert_eq!(ramp.count_in(span), Some(count), "a ramp");
+            assert!(
+                ramp.offsets_in(span, count)
+                    .iter()
+                    .all(|time| *time <= span)
+            );
+        }
+        let by_index = Ramp {
+            strategy: RampStrategy::Linear,
+            start_rps: 10.0,
+            end_rps: 10.0,
+            over: RampOver::Index,
+        };
+        let by_index = Arrivals::ramp(by_index, f64::INFINITY, 7).unwrap();
+        let offsets = by_index.offsets_in(Nanos::from_millis(550), 100);
+        assert_eq!(offsets.len(), 5, "what is due later is not sent");
+    }
+
+    #[test]
+    fn a_load_fills_a_time_or_ends_before_it() {
+        let span = Nanos::from_millis(2_000);
+        assert!(shape(0.7, 1.0).fills(span));
+        assert!(!Arrivals::burst().fills(span));
+        let trace = |ms| Arrivals::recorded([Nanos::ZERO, Nanos::from_millis(ms)]).unwrap();
+        assert!(trace(2_500).fills(span) && !trace(1_500).fills(span));
+        let stages = |text: &str| Arrivals::stages(vec![text.parse().unwrap()], 1.0, 7).unwrap();
+        assert!(stages("2rps:2s").fills(span) && !stages("2rps:1s").fills(span));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::fmt;
 use bench_types::Nanos;
 use serde::{Deserialize, Serialize};
 
-use super::ArrivalsError;
 use super::points::Points;
+use super::{ArrivalsError, whole};
 
 /// A rate that rises, or falls, during a run.
 ///
@@ -118,7 +118,7 @@ impl Ramp {
 
     /// How many requests a ramp of this length has; `None` if it goes by their number.
     pub(super) fn count_in(&self, seconds: f64) -> Option<usize> {
-        (self.over == RampOver::Time).then(|| (self.mean() * seconds).round() as usize)
+        (self.over == RampOver::Time).then(|| whole(self.mean() * seconds))
     }
 
     /// The rate it begins with; the mean one of a ramp from 0.

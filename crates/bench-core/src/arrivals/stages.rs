@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bench_types::Nanos;
 use serde::{Deserialize, Serialize};
 
 use super::ArrivalsError;
@@ -90,6 +91,12 @@ impl Stages {
     /// How many requests there are.
     pub(super) fn count(&self) -> usize {
         self.counts().sum()
+    }
+
+    /// How long they are together.
+    pub(super) fn length(&self) -> Nanos {
+        let lengths = self.0.iter().map(|stage| Nanos::from(stage.time));
+        lengths.fold(Nanos::ZERO, Nanos::saturating_add)
     }
 
     /// The rate of the first stage that is no pause.

@@ -120,6 +120,38 @@ async fn a_rate_goes_on_as_long_as_the_time() {
 }
 
 #[tokio::test]
+async fn a_rate_that_does_not_come_out_even_is_sent_whole_in_its_time() {
+    let server = start(quick());
+    let limit = Duration::from_millis(250);
+    let builder = run(&server, prompts(7, 2))
+        .arrivals(Arrivals::gamma(30.0, f64::INFINITY, 3).expect("a shape"))
+        .duration(limit)
+        .grace(PATIENCE);
+    let report = execute(builder).await;
+    assert_eq!((report.records.len(), report.facts.planned), (7, 7));
+    assert_eq!(report.facts.window, Some(limit.into()));
+    assert_eq!(report.summary.duration_s, 0.25);
+}
+
+#[tokio::test]
+async fn a_schedule_lasts_its_time_even_if_the_last_answer_comes_before() {
+    let server = start(quick());
+    // One request, half way.
+    let limit = Duration::from_secs(1);
+    let rate = || {
+        run(&server, prompts(1, 2))
+            .arrivals(Arrivals::gamma(1.9, f64::INFINITY, 3).expect("a shape"))
+            .duration(limit)
+    };
+    let report = execute(rate()).await;
+    assert_eq!(report.records.len(), 1);
+    assert_eq!(report.facts.window, Some(limit.into()));
+    let trace = Arrivals::recorded([Nanos::from_millis(10)]).expect("in order");
+    let report = execute(rate().arrivals(trace)).await;
+    assert_eq!(report.facts.window, None, "it has an end of its own");
+}
+
+#[tokio::test]
 async fn a_rate_without_a_free_slot_says_what_was_not_sent() {
     let server = start(SimConfig {
         ttft_ms: Some(3_600_000.0),

@@ -11,6 +11,9 @@ use crate::{Arrivals, CancelAfter, Cancellation, WarmUpLimits};
 /// Prompts that are made for a rate and a time, at most. Further requests send them again.
 const MOST_PROMPTS: usize = 100_000;
 
+/// The most requests whose send times are made before a run: 400 MB of them.
+const MOST_ARRIVALS: usize = 50_000_000;
+
 /// What is known of it without a server and without the dataset.
 pub(super) struct Extent {
     pub(super) duration: Option<Duration>,
@@ -73,7 +76,20 @@ impl RunOptions {
                            --request-rate";
             return Err(OptionsError::flag("--duration", problem));
         }
-        Ok(())
+        self.check_arrivals(arrivals)
+    }
+
+    /// Refuses a time in which no request is due, or more than there is room for.
+    pub(super) fn check_arrivals(&self, arrivals: &Arrivals) -> Result<(), OptionsError> {
+        let extent = &self.extent;
+        let most = self.load.num_prompts.unwrap_or(usize::MAX);
+        check_room("--duration", extent.duration, arrivals, most)?;
+        let most = match self.load.num_warmups {
+            0 => usize::MAX,
+            count => count,
+        };
+        let before = arrivals.before();
+        check_room("--warmup-duration", extent.warmup_duration, &before, most)
     }
 
     /// How many prompts a run that is limited in time has room for, if that is known.
@@ -91,6 +107,31 @@ impl RunOptions {
             count => count,
         }
     }
+}
+
+fn check_room(
+    flag: &'static str,
+    time: Option<f64>,
+    arrivals: &Arrivals,
+    most: usize,
+) -> Result<(), OptionsError> {
+    let Some(time) = some_time(flag, time)? else {
+        return Ok(());
+    };
+    let (room, seconds) = (arrivals.count_in(time.into()), time.as_secs_f64());
+    let of = match arrivals.constant_rate() {
+        Some(rate) => format!("{rate} req/s for {seconds} s"),
+        None => format!("the load shape in {seconds} s"),
+    };
+    let problem = match room {
+        Some(0) => format!("{of} is not one request: give it longer, or a higher rate"),
+        Some(room) if room.min(most) > MOST_ARRIVALS => format!(
+            "{of} is more than {MOST_ARRIVALS} requests, for which no send times can be made: \
+             give it less"
+        ),
+        _ => return Ok(()),
+    };
+    Err(OptionsError::flag(flag, problem))
 }
 
 fn some_time(flag: &'static str, value: Option<f64>) -> Result<Option<Duration>, OptionsError> {
@@ -175,6 +216,30 @@ mod tests {
         assert_eq!(options.requests(&rate), MOST_PROMPTS);
         options.load.num_prompts = Some(7);
         assert_eq!(options.requests(&rate), 7);
+    }
+
+    #[test]
+    fn a_time_with_no_request_or_too_many_is_refused() {
+        let told = |rate, change: fn(&mut RunOptions)| {
+            let mut options = RunOptions::default();
+            options.load.request_rate = rate;
+            change(&mut options);
+            let checked = options.check_arrivals(&options.arrivals().unwrap());
+            checked.map_or_else(|error| error.to_string(), |()| String::new())
+        };
+        let short: fn(&mut RunOptions) = |o| o.extent.duration = Some(2.0);
+        let none = told(0.3, short);
+        assert!(
+            none.starts_with("--duration: 0.3 req/s for 2 s is not one"),
+            "{none}"
+        );
+        let many = told(3e7, short);
+        assert!(many.contains("more than 50000000 requests"), "{many}");
+        assert_eq!(told(2e7, short), "");
+        let warm_up: fn(&mut RunOptions) = |o| o.extent.warmup_duration = Some(2.0);
+        assert!(told(0.3, warm_up).starts_with("--warmup-duration: 0.3 req/s"));
+        assert!(told(3e7, warm_up).starts_with("--warmup-duration"));
+        assert_eq!(told(f64::INFINITY, warm_up), "", "slots go by time");
     }
 
     #[test]

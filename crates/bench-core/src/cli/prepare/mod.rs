@@ -225,6 +225,7 @@ impl RunOptions {
         let base_urls = self.base_urls(around)?;
         let control = self.control()?;
         let extent = self.extent(task, streamed)?;
+        self.check_arrivals(&arrivals)?;
         let lora = self.lora()?;
         Ok(Checked {
             backend,
