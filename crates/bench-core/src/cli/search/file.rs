@@ -66,6 +66,9 @@ pub struct Measured {
     pub sent: u64,
     /// Requests that were answered whole.
     pub completed: u64,
+    /// Requests that the client hung up on, as the workload says.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cancelled: u64,
     /// From its start to the end of its last request, in seconds.
     pub duration_s: f64,
     /// Completed requests per second.
@@ -73,6 +76,18 @@ pub struct Measured {
     /// Generated tokens per second, if they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_throughput: Option<f64>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Measured {
+    /// Requests that were sent and not answered whole, through no choice of the workload.
+    pub(super) fn failed(&self) -> u64 {
+        let answered = self.completed.saturating_add(self.cancelled);
+        self.sent.saturating_sub(answered)
+    }
 }
 
 /// How a point came to its end.

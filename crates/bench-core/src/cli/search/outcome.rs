@@ -119,7 +119,7 @@ impl SearchOutcome {
         writeln!(out, "  verdict")?;
         for measured in &self.file.points {
             let load = short(measured.point.load);
-            let failed = measured.sent.saturating_sub(measured.completed);
+            let failed = measured.failed();
             write!(out, "{load:>9} {:>9} {failed:>7}", measured.sent)?;
             let tokens = measured.output_throughput;
             let tokens = tokens.map_or("-".to_owned(), |rate| format!("{rate:.1}"));

@@ -179,6 +179,8 @@ fn refuse_flags_of_one_run(run: &RunOptions) -> Result<(), OptionsError> {
     let file = "every point of a search has a file of its own; --result-dir says where";
     let page = "it tells of one run; make a report of the search afterwards, with \
                 bench-plot --report and the folder of the search";
+    let time = "the search gives every point a number of requests, and --max-duration ends it; \
+                give that, and --min-duration";
     let failures = "failed requests count against every objective of a search; leave it out";
     let given = [
         (result.result_filename.is_some(), "--result-filename", file),
@@ -190,6 +192,7 @@ fn refuse_flags_of_one_run(run: &RunOptions) -> Result<(), OptionsError> {
             "the results of a search are read again, so they are in the format that has \
              everything; leave it out",
         ),
+        (run.extent.duration.is_some(), "--duration", time),
         (result.overwrite, "--overwrite", file),
         (result.report.is_some(), "--report", page),
         (result.record_log.is_some(), "--record-log", file),
@@ -263,7 +266,7 @@ mod tests {
     #[test]
     fn mistakes_name_the_flag_and_the_cure() {
         type Change = fn(&mut RunOptions, &mut SearchOptions);
-        let mistakes: [(Change, &[&str]); 16] = [
+        let mistakes: [(Change, &[&str]); 17] = [
             (
                 |r, _| r.result.max_failure_rate = Some(0.1),
                 &["--max-failure-rate", "against every objective"],
@@ -284,6 +287,10 @@ mod tests {
                 &["--max-concurrency", "without a value"],
             ),
             (|r, _| r.load.request_rate = 4.0, &["--request-rate"]),
+            (
+                |r, _| r.extent.duration = Some(60.0),
+                &["--duration", "--max-duration"],
+            ),
             (|r, _| r.shape.self_timed = true, &["--self-timed"]),
             (|r, _| r.result.append_result = true, &["--append-result"]),
             (|r, _| r.result.overwrite = true, &["--overwrite"]),

@@ -217,6 +217,7 @@ fn measured(
         planned: summary.requests.planned,
         sent: summary.requests.sent,
         completed: summary.requests.completed,
+        cancelled: summary.requests.cancelled,
         duration_s: summary.duration_s,
         request_throughput: summary.throughput.requests_per_s,
         output_throughput: summary.throughput.output_tokens_per_s,
