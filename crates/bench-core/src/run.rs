@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bench_backends::Backend;
 use bench_http::Target;
 use bench_metrics::tokens::{KeepText, settle_from_text};
-use bench_metrics::{NoSteadyState, PrefixCache, default_metrics};
+use bench_metrics::{NoSteadyState, PrefixCache, Summary, View, default_metrics};
 use bench_report::record_log::Header;
 use bench_report::{Report, Setup, date_stamp};
 use bench_stream::Clock;
@@ -310,6 +310,7 @@ fn oddities(report: &Report, plan: &Plan) -> Vec<String> {
             rounds + 1
         ));
     }
+    notes.extend(short_time(&report.summary));
     let sent = report.records.len() as u64;
     if report.facts.window.is_some() && plan.paced && sent < report.facts.planned {
         notes.push(format!(
@@ -318,6 +319,22 @@ fn oddities(report: &Report, plan: &Plan) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// A time in which the requests at its edges weigh more than they should.
+fn short_time(summary: &Summary) -> Option<String> {
+    const LATENCIES: f64 = 10.0;
+    let seconds = summary.time_limit?.seconds;
+    let of = |view: &View| view.metrics.get("e2el").map(|e2el| e2el.median / 1e3);
+    let median = of(&summary.vllm).or_else(|| of(&summary.strict))?;
+    (seconds < LATENCIES * median).then(|| {
+        format!(
+            "the time of {seconds} s is short beside a request, of which the median takes \
+             {median:.2} s: throughput is that of a server that fills and empties; give \
+             --duration {} or more",
+            (LATENCIES * median).ceil()
+        )
+    })
 }
 
 /// What in the answers as a whole the user should know.

@@ -105,8 +105,8 @@ pub struct Cancellations {
     pub ttft: Distribution,
 }
 
-/// Numbers of requests. All records are one of completed, failed, cancelled, censored and
-/// unsent.
+/// Numbers of requests. All records, and all requests that a schedule has times for, are one of
+/// completed, failed, cancelled, censored and unsent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// In the plan, sent or not.
@@ -124,7 +124,8 @@ pub struct Counts {
     /// percentiles with failures.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub censored: u64,
-    /// Never sent, since the conversation they belong to was cancelled or censored.
+    /// Never sent: the conversation they belong to was cancelled or censored, or they were
+    /// planned for a time and the run ended before they left.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsent: u64,
 }
@@ -249,7 +250,7 @@ impl Summary {
     fn read(records: &[&RequestRecord], facts: &RunFacts, options: &SummaryOptions) -> Summary {
         let completed = records.iter().copied();
         let completed: Vec<_> = completed.filter(|r| r.outcome.is_success()).collect();
-        let requests = Counts::of(records, facts.planned);
+        let requests = Counts::of(records, facts);
         let tokens = TokenTotals::of(&completed, options);
         let run = Run {
             records,
@@ -317,9 +318,12 @@ pub fn was_sent(record: &RequestRecord) -> bool {
 }
 
 impl Counts {
-    fn of(records: &[&RequestRecord], planned: u64) -> Counts {
+    fn of(records: &[&RequestRecord], facts: &RunFacts) -> Counts {
+        let left = facts.planned.saturating_sub(records.len() as u64);
         let mut counts = Counts {
-            planned,
+            planned: facts.planned,
+            // Without a schedule nothing was due.
+            unsent: if facts.unpaced { 0 } else { left },
             ..Counts::default()
         };
         for record in records {

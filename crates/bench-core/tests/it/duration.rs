@@ -165,6 +165,8 @@ async fn a_rate_without_a_free_slot_says_what_was_not_sent() {
         .grace(Duration::ZERO);
     let report = execute(builder).await;
     assert_eq!((report.records.len(), report.facts.planned), (2, 20));
+    let counts = report.summary.requests;
+    assert_eq!((counts.censored, counts.unsent), (2, 18));
     let told = report.warnings.join("\n");
     assert!(told.contains("18 requests were due"), "{told}");
 }
@@ -193,6 +195,20 @@ async fn conversations_under_way_may_end_after_the_time() {
     assert_eq!(report.summary.requests.completed, 3);
     let late = report.records[2].timeline.sent.expect("sent");
     assert!(late > report.facts.start + limit.into());
+}
+
+#[tokio::test]
+async fn a_time_that_is_short_beside_a_request_is_told() {
+    let server = start(SimConfig {
+        ttft_ms: Some(100.0),
+        ..quick()
+    });
+    let builder = run(&server, prompts(3, 2))
+        .max_concurrency(1)
+        .duration(Duration::from_millis(50))
+        .grace(PATIENCE);
+    let told = execute(builder).await.warnings.join("\n");
+    assert!(told.contains("short beside a request"), "{told}");
 }
 
 #[tokio::test]

@@ -75,6 +75,17 @@ fn tokens_of_unknown_chunks_are_shared_among_them() {
 }
 
 #[test]
+fn what_was_due_and_never_left_is_unsent() {
+    let records = [record(0, &[(100, Text, 1)])];
+    let mut facts = limited(&records, 1000);
+    facts.planned = 20;
+    let unsent = |facts: &_| Summary::of(&records, facts, &options()).requests.unsent;
+    assert_eq!(unsent(&facts), 19);
+    facts.unpaced = true;
+    assert_eq!(unsent(&facts), 0, "nothing was due");
+}
+
+#[test]
 fn every_request_is_one_of_five() {
     let mut never_sent = hung_up(5, HangUp::Censored, &[]);
     never_sent.timeline.sent = None;

@@ -27,6 +27,10 @@ impl Account<'_> {
             "Cut off by the grace period",
             self.summary.requests.censored,
         );
+        let unsent = self.summary.requests.unsent;
+        if unsent > 0 {
+            section.row("Never sent", unsent);
+        }
         Some(section)
     }
 
