@@ -175,8 +175,16 @@ impl RunBuilder {
         } else {
             0
         };
+        // A hang-up costs the connection, and the next request is not to wait for a new one.
+        let replacements = match (self.cancellation, slots) {
+            (Some(cancellation), Some(slots)) => {
+                let at_once = (slots as f64 * cancellation.rate()).ceil() as usize;
+                at_once.max(threads).min(slots)
+            }
+            _ => 0,
+        };
         let warm_connections = match slots {
-            Some(slots) => slots.min(MOST_WARM),
+            Some(slots) => (slots + replacements).min(MOST_WARM),
             None => reserve.min(count),
         };
         let most_threads = slots
@@ -208,8 +216,8 @@ impl RunBuilder {
             warm_connections,
             reserve: match slots {
                 None => reserve,
-                // All the connections it needs are open from the start.
-                Some(_) if self.base_urls.len() == 1 => 0,
+                // The other connections it needs are open from the start.
+                Some(_) if self.base_urls.len() == 1 => replacements.min(MOST_WARM),
                 // More requests than their share may go to one of the servers.
                 Some(slots) => slots.min(MOST_WARM),
             },
@@ -476,6 +484,27 @@ fn densest(offsets: &[Nanos], span: Nanos) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hang_ups_have_connections_in_reserve() {
+        use crate::{CancelAfter, Cancellation};
+        use bench_types::Prompt;
+
+        let plan = |rate| {
+            let backend = bench_backends::backend("vllm").unwrap();
+            let one = |id| Conversation::single(id, Prompt::Text("Hello".into()), None, 1);
+            let which = Cancellation::new(rate, CancelAfter::Tokens(1), 7).unwrap();
+            let builder = RunBuilder::new("http://127.0.0.1:1".to_owned(), backend);
+            let builder = builder.max_concurrency(20).threads(2);
+            let builder = builder.cancellation(Some(which).filter(|_| rate > 0.0));
+            builder.plan(Vec::new(), (0..100).map(one).collect())
+        };
+        let counts = |rate| (plan(rate).warm_connections, plan(rate).reserve);
+        assert_eq!(counts(0.0), (20, 0));
+        assert_eq!(counts(0.01), (22, 2), "one for each worker");
+        assert_eq!(counts(0.25), (25, 5));
+        assert_eq!(counts(1.0), (40, 20));
+    }
 
     #[test]
     fn the_busiest_stretch_decides() {

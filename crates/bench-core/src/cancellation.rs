@@ -62,6 +62,11 @@ impl Cancellation {
         self.seed
     }
 
+    /// The share of the requests.
+    pub(crate) fn rate(&self) -> f64 {
+        self.rate
+    }
+
     /// When the client hangs up on a request, if it does. Every request has a draw of its own,
     /// so that it does not matter who sends it.
     pub(crate) fn of(&self, request: u64) -> Option<CancelAfter> {
