@@ -35,6 +35,12 @@ struct Window {
     latency: f64,
 }
 
+/// The requests without which nobody can tell whether a server with so many slots is steady.
+#[cfg(feature = "cli")]
+pub(crate) fn least_requests(slots: Option<usize>) -> usize {
+    slots.unwrap_or(0).max(FEWEST).saturating_mul(WINDOWS)
+}
+
 /// The window that is still going on.
 #[derive(Default)]
 struct Open {

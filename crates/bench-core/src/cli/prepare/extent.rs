@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use bench_types::Task;
+use bench_types::{Conversation, Task};
 
 use super::seconds;
 use crate::cli::{OptionsError, RunOptions};
+use crate::stability::least_requests;
 use crate::{Arrivals, CancelAfter, Cancellation, WarmUpLimits};
 
 /// Prompts that are made for a rate and a time, at most. Further requests send them again.
@@ -99,6 +100,21 @@ impl RunOptions {
         Some(room.clamp(1, MOST_PROMPTS))
     }
 
+    /// Refuses a warm-up that ends before it can be told whether the server is steady.
+    pub(super) fn check_warm_up(&self, warm_up: &[Conversation]) -> Result<(), OptionsError> {
+        let requests: usize = warm_up.iter().map(|one| one.turns.len()).sum();
+        let least = least_requests(self.load.max_concurrency);
+        let wanted = self.extent.warmup_until_stable && self.load.num_warmups > 0;
+        if !wanted || requests >= least {
+            return Ok(());
+        }
+        let problem = format!(
+            "{requests} requests are too few to tell whether the server is steady: give at least \
+             {least}, or leave it out to send as many as it takes"
+        );
+        Err(OptionsError::flag("--num-warmups", problem))
+    }
+
     /// How many prompts a warm-up has, in a run of `requests`.
     pub(super) fn warm_ups(&self, requests: usize) -> usize {
         let lasts = self.extent.warmup_duration.is_some() || self.extent.warmup_until_stable;
@@ -147,6 +163,8 @@ fn some_time(flag: &'static str, value: Option<f64>) -> Result<Option<Duration>,
 
 #[cfg(test)]
 mod tests {
+    use bench_types::Prompt;
+
     use super::*;
 
     fn told(change: fn(&mut RunOptions), task: Task, streamed: bool) -> String {
@@ -240,6 +258,28 @@ mod tests {
         assert!(told(0.3, warm_up).starts_with("--warmup-duration: 0.3 req/s"));
         assert!(told(3e7, warm_up).starts_with("--warmup-duration"));
         assert_eq!(told(f64::INFINITY, warm_up), "", "slots go by time");
+    }
+
+    #[test]
+    fn a_warm_up_too_short_for_a_steady_server_is_refused() {
+        let told = |count: usize, slots| {
+            let mut options = RunOptions::default();
+            options.extent.warmup_until_stable = true;
+            options.load.num_warmups = count;
+            options.load.max_concurrency = slots;
+            let one = |id| Conversation::single(id, Prompt::Text("Hello".into()), None, 1);
+            let warm_up: Vec<_> = (0..count as u64).map(one).collect();
+            let checked = options.check_warm_up(&warm_up);
+            checked.map_or_else(|error| error.to_string(), |()| String::new())
+        };
+        assert_eq!(told(64, Some(4)), "");
+        assert_eq!(told(0, Some(4)), "", "as many as it takes");
+        let few = told(63, Some(4));
+        assert!(
+            few.starts_with("--num-warmups") && few.contains("at least 64"),
+            "{few}"
+        );
+        assert!(told(100, Some(32)).contains("at least 128"));
     }
 
     #[test]

@@ -144,6 +144,7 @@ impl RunOptions {
         let nonce = self.nonce()?;
         let (mut conversations, warm_up) =
             self.conversations(backend, requests, tokenizer.as_ref(), nonce, &mut warnings)?;
+        self.check_warm_up(&warm_up)?;
         let arrivals = self.timed(arrivals, &mut conversations)?;
         self.check_duration(&arrivals)?;
         check_suitable(backend, &request, &conversations)?;
