@@ -142,7 +142,9 @@ impl Tickets {
         let start = self.start()?;
         let ticket = self.plan.ticket(self.next.fetch_add(1, Relaxed), start)?;
         let end = self.plan.limit.map(|limit| start.saturating_add(limit));
-        let late = |end: Nanos| ticket.due.is_some_and(|due| due > end) || now() > end;
+        // Where no slot has to be waited for, only the client can be late, which the audit tells.
+        let waits = ticket.due.is_none() || self.plan.slots.is_some();
+        let late = |end: Nanos| ticket.due.is_some_and(|due| due > end) || waits && now() > end;
         (!end.is_some_and(late)).then_some(ticket)
     }
 
@@ -364,6 +366,23 @@ mod tests {
         let due: Vec<_> = all(&tickets).iter().filter_map(|t| t.due).collect();
         let expected = [30, 30, 60, 70, 90].map(|ms| START + Nanos::from_millis(ms));
         assert_eq!(due, expected, "50 ms of warm-up");
+    }
+
+    #[test]
+    fn what_is_due_in_time_needs_no_slot_in_time() {
+        let times = [1, 9, 10].map(Nanos::from_millis);
+        let arrivals = crate::Arrivals::recorded(times).expect("in order");
+        let builder = builder()
+            .arrivals(arrivals)
+            .duration(Duration::from_millis(10));
+        let count = |builder: &RunBuilder| {
+            let tickets = Tickets::new(plan(builder, 3), None);
+            tickets.begin(START);
+            let late = || START + Nanos::from_millis(11);
+            std::iter::from_fn(|| tickets.take(late)).count()
+        };
+        assert_eq!(count(&builder), 0, "no slot was free before");
+        assert_eq!(count(&builder.max_concurrency(None::<usize>)), 3);
     }
 
     #[test]
