@@ -29,8 +29,8 @@ pub use judge::{Finding, Judge, JudgeOptions, Judgement, Verdict};
 pub use knee::{Growth, growth, knee};
 pub use measurable::{check_measurable, comes_whole, default_metrics, measurable};
 pub use metric::{
-    Convention, METRICS, Metric, Unit, choice_gaps, chunk_tokens_known, e2el, parse_metrics,
-    queue_time, ttft,
+    Convention, METRICS, Metric, PART_METRICS, Unit, choice_gaps, chunk_tokens_known, e2el,
+    parse_metrics, queue_time, ttft,
 };
 pub use objective::{Limit, Objective};
 pub use peak::Peak;
@@ -38,8 +38,8 @@ pub use prefix_cache::{CacheDifference, PrefixCache};
 pub use sequential::Tally;
 pub use slo::{Goodput, Slo};
 pub use steady::{
-    Concurrency, NoSteadyState, STEADY_SHARE, SteadyLoad, SteadyMethod, SteadyState, SteadyWindow,
-    mser5,
+    Concurrency, NoSteadyState, STEADY_SHARE, SteadyLoad, SteadyMethod, SteadyNumbers, SteadyState,
+    SteadyWindow, mser5,
 };
 pub use summary::{
     AudioTotals, Cancellations, Counts, FailureCount, InputTotals, SourceCount, Stalls, Summary,

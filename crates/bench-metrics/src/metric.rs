@@ -307,6 +307,27 @@ pub(crate) struct Arrival {
     pub(crate) content: bool,
 }
 
+/// The latencies that are told of parts of a run.
+pub const PART_METRICS: [&str; 4] = ["ttft", "tpot", "itl", "e2el"];
+
+/// The output tokens of a request that came at times that are `inside`, by the tokens of each
+/// chunk. Where those are not known each chunk stands for the same number, and an answer that
+/// came whole came when it ended.
+pub(crate) fn output_tokens_at(record: &RequestRecord, inside: impl Fn(Nanos) -> bool) -> f64 {
+    let all = f64::from(record.output_tokens);
+    let (mut some, mut total) = (0_u64, 0_u64);
+    for arrival in arrivals(record) {
+        let tokens = u64::from(arrival.tokens);
+        total += tokens;
+        some += if inside(arrival.at) { tokens } else { 0 };
+    }
+    match total {
+        0 if inside(record.timeline.closed) => all,
+        0 => 0.0,
+        total => all * some as f64 / total as f64,
+    }
+}
+
 /// Content chunks, and empty chunks that brought tokens.
 ///
 /// Where nobody counted the tokens of the chunks, each content chunk stands for one.

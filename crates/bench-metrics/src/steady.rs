@@ -5,6 +5,7 @@ mod concurrency;
 mod find;
 mod measure;
 mod mser;
+mod slots;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,8 +16,9 @@ use serde::{Deserialize, Serialize};
 pub use concurrency::Concurrency;
 pub use mser::mser5;
 
+use crate::window::Window;
 use crate::{Distribution, SummaryOptions, Throughput};
-use find::Found;
+use slots::Slots;
 
 /// What is to be known of the load, beyond the records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,8 +49,10 @@ pub struct SteadyState {
 #[serde(rename_all = "snake_case", tag = "name")]
 pub enum SteadyMethod {
     /// Requests follow each other: the longest stretch with enough of them under way.
+    /// Conversations of several turns are under way while they think, too.
     ClosedLoop {
-        /// The limit of requests under way at once, or their peak if there was none.
+        /// The limit of requests under way at once, or their peak if there was none; of
+        /// conversations, if they have several turns.
         target: u64,
         /// 95 % of it, rounded up.
         threshold: u64,
@@ -67,7 +71,7 @@ pub const STEADY_SHARE: f64 = 0.95;
 pub enum NoSteadyState {
     /// There are too few requests to tell.
     TooFew,
-    /// The run is not longer than two requests.
+    /// The run holds hardly more than its beginning and its end.
     TooBrief,
     /// The requests that arrive are more than are answered, so that they pile up.
     Growing,
@@ -77,6 +81,8 @@ pub enum NoSteadyState {
     Varying,
     /// Too few requests were ever under way at once.
     NeverFull,
+    /// Everything was sent at once: there was neither a rate nor a limit.
+    Burst,
 }
 
 impl NoSteadyState {
@@ -100,15 +106,12 @@ impl fmt::Display for NoSteadyState {
             NoSteadyState::Unsettled => "it did not settle",
             NoSteadyState::Varying => "the load changes by plan",
             NoSteadyState::NeverFull => "too few requests at once",
+            NoSteadyState::Burst => "a burst, without --max-concurrency",
         })
     }
 }
 
-/// A stretch of a run and its numbers. Times are in seconds from the start of the run.
-///
-/// Input tokens and latencies are those of the requests that were sent in it and completed at
-/// any time, the rate of requests is that of the requests completed in it, and output tokens are
-/// those that came in it.
+/// A stretch of a run. Times are in seconds from the start of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SteadyWindow {
     /// Where it begins.
@@ -119,8 +122,19 @@ pub struct SteadyWindow {
     pub duration_s: f64,
     /// Its share of the duration of the run.
     pub run_share: f64,
-    /// It is shorter than 10 s or than a tenth of the run: a moment rather than a state.
-    pub short: bool,
+    /// What was done in it; `None` if it is shorter than 10 s or than a tenth of the run: a
+    /// moment rather than a state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<SteadyNumbers>,
+}
+
+/// The numbers of a stretch of a run.
+///
+/// Input tokens and latencies are those of the requests that were sent in it and completed at
+/// any time, the rate of requests is that of the requests completed in it, and output tokens are
+/// those that came in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SteadyNumbers {
     /// Requests under way, averaged over time.
     pub average_concurrency: f64,
     /// Requests sent in it and completed at any time.
@@ -155,29 +169,35 @@ impl SteadyState {
             return None;
         }
         let concurrency = Concurrency::of(records.iter().copied());
+        let slots = facts.unpaced.then(|| Slots::of(&records));
         let peak_concurrency = concurrency.peak();
-        let method = match facts.unpaced {
-            true => SteadyMethod::closed(load.max_concurrency, peak_concurrency, records.len()),
-            false => SteadyMethod::OpenLoop,
+        let method = match &slots {
+            Some(slots) => SteadyMethod::closed(load.max_concurrency, slots),
+            None => SteadyMethod::OpenLoop,
         };
-        let found = match load.varies {
-            true => Err(NoSteadyState::Varying),
-            false => find::find(&records, &concurrency, method),
+        let window = Window::of(facts);
+        let found = match (&slots, method) {
+            _ if load.varies => Err(NoSteadyState::Varying),
+            (Some(_), _) if load.max_concurrency.is_none() => Err(NoSteadyState::Burst),
+            (Some(slots), SteadyMethod::ClosedLoop { target, threshold }) => {
+                find::full(&records, slots, (target, threshold), window)
+            }
+            _ => find::settled(&records, &concurrency, window),
         };
-        let window = |found: Found| measure::measure(&records, &concurrency, found, facts, options);
+        let measure = |found| measure::measure(&records, &concurrency, found, facts, options);
         Some(SteadyState {
             method,
             peak_concurrency,
             absent: found.err(),
-            window: found.ok().map(window),
+            window: found.ok().map(measure),
         })
     }
 }
 
 impl SteadyMethod {
-    fn closed(max_concurrency: Option<u64>, peak: u64, requests: usize) -> SteadyMethod {
-        let most = max_concurrency.unwrap_or(peak).min(requests as u64);
-        let target = most.max(1);
+    fn closed(max_concurrency: Option<u64>, slots: &Slots) -> SteadyMethod {
+        let most = max_concurrency.unwrap_or_else(|| slots.taken.peak());
+        let target = most.min(slots.turns as u64).max(1);
         SteadyMethod::ClosedLoop {
             target,
             threshold: (STEADY_SHARE * target as f64).ceil() as u64,

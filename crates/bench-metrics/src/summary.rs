@@ -130,7 +130,7 @@ pub struct Counts {
     pub unsent: u64,
 }
 
-fn is_zero(count: &u64) -> bool {
+pub(crate) fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::distribution::ByMetric;
 use crate::slo::ratio;
-use crate::{Distribution, Metric, Summary, SummaryOptions};
+use crate::summary::is_zero;
+use crate::window::Window;
+use crate::{Distribution, Metric, PART_METRICS, Summary, SummaryOptions};
 
 /// The numbers of the requests that were the same turn of their conversations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,8 +20,18 @@ pub struct TurnSummary {
     pub sent: u64,
     /// Answered whole.
     pub completed: u64,
-    /// Not answered whole, those that were never sent included.
+    /// Not answered whole, through no choice of the workload. Requests that a stopped run never
+    /// sent are among them.
     pub failed: u64,
+    /// That the client hung up on, as a user would.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cancelled: u64,
+    /// Cut off when the time of the run was over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub censored: u64,
+    /// Never sent, since an earlier turn was cancelled or censored.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsent: u64,
     /// Mean length of the prompts of completed requests, in tokens.
     pub mean_prompt_tokens: f64,
     /// The share of those tokens that repeats what was said before, where it is known: what an
@@ -42,7 +54,8 @@ pub struct SessionSummary {
     pub completed: u64,
     /// With a turn that failed. The others were given up by the client.
     pub failed: u64,
-    /// Completed sessions per second of the run.
+    /// Completed sessions per second: of a run that was limited in time those whose last turn
+    /// ended within it.
     pub per_s: f64,
     /// Milliseconds from the time the first request was meant to leave to the last end, think
     /// time included; of completed sessions.
@@ -50,8 +63,6 @@ pub struct SessionSummary {
     /// The same without the times at which no request was due or under way.
     pub latency_without_thinking_ms: Distribution,
 }
-
-const METRICS: [&str; 4] = ["ttft", "tpot", "itl", "e2el"];
 
 impl TurnSummary {
     /// One entry for each turn, in order; none if no conversation has several.
@@ -70,13 +81,16 @@ impl TurnSummary {
         let read = |(turn, records): (u32, Vec<&RequestRecord>)| {
             let mut summary = Summary::of(records.iter().copied(), facts, options);
             let metrics = &mut summary.strict.metrics;
-            metrics.retain(|name, _| METRICS.contains(&name.as_str()));
+            metrics.retain(|name, _| PART_METRICS.contains(&name.as_str()));
             let completed = summary.requests.completed;
             TurnSummary {
                 turn: turn + 1,
                 sent: summary.requests.sent,
                 completed,
                 failed: summary.requests.failed,
+                cancelled: summary.requests.cancelled,
+                censored: summary.requests.censored,
+                unsent: summary.requests.unsent,
                 mean_prompt_tokens: ratio(summary.tokens.input as f64, completed as f64),
                 repeated_share: share(&records, |record| record.expected_cached_tokens),
                 cached_share: share(&records, |record| record.cached_tokens),
@@ -117,12 +131,14 @@ impl SessionSummary {
         let failed = |turns: &&Vec<&RequestRecord>| turns.iter().any(|r| r.outcome.is_failure());
         let failed = sessions.values().filter(failed).count() as u64;
         let completed_count = completed.len() as u64;
-        let duration = facts.end.since(facts.start).as_secs_f64();
+        let window = Window::of(facts);
+        let inside = |turns: &&&Vec<&RequestRecord>| turns.iter().all(|r| window.has_end_of(r));
+        let inside = completed.iter().filter(inside).count();
         Some(SessionSummary {
             started: sessions.len() as u64,
             completed: completed_count,
             failed,
-            per_s: ratio(completed_count as f64, duration),
+            per_s: ratio(inside as f64, window.seconds),
             latency_ms: distribution(span),
             latency_without_thinking_ms: distribution(busy),
         })
@@ -168,7 +184,7 @@ fn busy(turns: &[&RequestRecord]) -> Nanos {
 #[cfg(test)]
 mod tests {
     use bench_types::{
-        Failure, Finish, Mark, MarkKind, Outcome, ReceiveCounts, Timeline, TokenSource,
+        Failure, Finish, HangUp, Mark, MarkKind, Outcome, ReceiveCounts, Timeline, TokenSource,
     };
 
     use super::*;
@@ -241,6 +257,16 @@ mod tests {
         );
         let busy = &sessions.latency_without_thinking_ms;
         assert_eq!((busy.min, busy.max), (350.0, 400.0));
+        // Limited to half a second, after which the first one ended.
+        let limited = RunFacts {
+            window: Some(Nanos::from_millis(500)),
+            ..facts()
+        };
+        let sessions = SessionSummary::of(&records, &limited, &SummaryOptions::default());
+        assert_eq!(
+            sessions.map(|all| (all.completed, all.per_s)),
+            Some((2, 2.0))
+        );
     }
 
     #[test]
@@ -279,6 +305,14 @@ mod tests {
         );
         let sessions = SessionSummary::of(&records, &facts(), &options).unwrap();
         assert_eq!((sessions.completed, sessions.failed), (1, 1));
+
+        records[2].outcome = Outcome::HungUp(HangUp::Cancelled);
+        records[3].outcome = Outcome::HungUp(HangUp::Cancelled);
+        let turns = TurnSummary::of(&records, &facts(), &options);
+        let counts = turns
+            .iter()
+            .map(|t| (t.sent, t.failed, t.cancelled, t.unsent));
+        assert_eq!(counts.collect::<Vec<_>>(), [(2, 0, 1, 0), (1, 0, 0, 1)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use bench_types::{MarkKind, Nanos, RequestRecord, RunFacts};
 
-use crate::metric::arrivals;
+use crate::metric::output_tokens_at;
 
 /// The stretch of a run whose work makes its throughput.
 ///
@@ -9,7 +9,8 @@ use crate::metric::arrivals;
 /// gets no new ones, and would be told apart from a slow server by nobody if it counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
-    end: Option<Nanos>,
+    /// Where it was cut off, if it was.
+    pub(crate) end: Option<Nanos>,
     pub(crate) seconds: f64,
 }
 
@@ -43,23 +44,9 @@ impl Window {
         }
     }
 
-    /// The output tokens of a request that came in it. Where those of its chunks are not known
-    /// each chunk stands for the same number of them.
+    /// The output tokens of a request that came in it.
     pub(crate) fn output_tokens(&self, record: &RequestRecord) -> f64 {
-        let all = f64::from(record.output_tokens);
-        if self.has_end_of(record) {
-            return all;
-        }
-        let (mut inside, mut total) = (0_u64, 0_u64);
-        for arrival in arrivals(record) {
-            let tokens = u64::from(arrival.tokens);
-            total += tokens;
-            inside += if self.has(arrival.at) { tokens } else { 0 };
-        }
-        match total {
-            0 => 0.0,
-            total => all * inside as f64 / total as f64,
-        }
+        output_tokens_at(record, |at| self.has(at))
     }
 
     fn has(&self, at: Nanos) -> bool {

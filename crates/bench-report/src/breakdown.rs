@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use bench_metrics::{
-    AudioTotals, Distribution, FailureCount, InputTotals, Metric, Summary, SummaryOptions,
-    Throughput, TokenTotals, was_sent,
+    AudioTotals, Distribution, FailureCount, InputTotals, Metric, PART_METRICS, Summary,
+    SummaryOptions, Throughput, TokenTotals, was_sent,
 };
 use bench_types::{RequestRecord, RunFacts};
 use serde::{Deserialize, Serialize};
@@ -61,11 +61,19 @@ pub struct PartCounts {
     pub sent: u64,
     /// Answered whole.
     pub completed: u64,
-    /// Not answered whole.
+    /// Not answered whole, through no choice of the workload.
     pub failed: u64,
+    /// That the client hung up on, as a user would.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cancelled: u64,
+    /// Cut off when the time of the run was over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub censored: u64,
 }
 
-const METRICS: [&str; 4] = ["ttft", "tpot", "itl", "e2el"];
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
 
 impl Breakdown {
     /// One entry for each part, in their order; none if there is only one part. `index` tells
@@ -92,7 +100,7 @@ impl Breakdown {
         summary
             .strict
             .metrics
-            .retain(|name, _| METRICS.contains(&name.as_str()));
+            .retain(|name, _| PART_METRICS.contains(&name.as_str()));
         Breakdown {
             part,
             failure_rate: summary.failure_rate(),
@@ -100,6 +108,8 @@ impl Breakdown {
                 sent: summary.requests.sent,
                 completed: summary.requests.completed,
                 failed: summary.requests.failed,
+                cancelled: summary.requests.cancelled,
+                censored: summary.requests.censored,
             },
             tokens: summary.tokens,
             throughput: summary.throughput,

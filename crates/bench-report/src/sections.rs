@@ -329,10 +329,13 @@ impl<'a> Account<'a> {
                 cache.usage_hit_rate,
                 cache.metrics_hit_rate,
             ];
-            section.row(
-                "Prefix cache expected/usage/metrics (%)",
-                rates.map(rate).join(" / "),
-            );
+            // Where nothing came from a cache and nothing should have, there is nothing to tell.
+            if rates.iter().flatten().any(|rate| *rate > 0.0) {
+                section.row(
+                    "Prefix cache expected/usage/metrics (%)",
+                    rates.map(rate).join(" / "),
+                );
+            }
         }
         Some(section)
     }

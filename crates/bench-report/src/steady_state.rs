@@ -1,6 +1,8 @@
 //! The steady state as the Rust client vllm-bench writes it.
 
-use bench_metrics::{Distribution, STEADY_SHARE, SteadyMethod, SteadyState, SteadyWindow};
+use bench_metrics::{
+    Distribution, STEADY_SHARE, SteadyMethod, SteadyNumbers, SteadyState, SteadyWindow,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Report;
@@ -60,16 +62,18 @@ pub struct VllmWindow {
     pub requests_started_in_window: u64,
     /// Requests completed in it.
     pub requests_completed_in_window: u64,
-    /// Why it says little, if it does.
+    /// Why it says little, if it does: only in results of that client, because here a stretch
+    /// that says little is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
 
 impl VllmSteadyState {
-    /// That of a report, if its loop was closed and full for a while, with streamed answers.
+    /// That of a report, if its loop was closed and full for long enough, with streamed answers.
     pub(crate) fn of(report: &Report) -> Option<VllmSteadyState> {
         let state = report.steady_state.as_ref()?;
-        let window = state.window.as_ref()?;
+        let stretch = state.window.as_ref()?;
+        let window = stretch.numbers.as_ref()?;
         let (ttft, tpot) = (window.vllm.get("ttft")?, window.vllm.get("tpot")?);
         let percentile = |metric: &Distribution, p| metric.percentile(p).unwrap_or(0.0);
         let percentiles = ttft.percentiles.iter();
@@ -89,13 +93,17 @@ impl VllmSteadyState {
             median_tpot_ms: tpot.median,
             p90_tpot_ms: percentile(tpot, 90.0),
             p99_tpot_ms: percentile(tpot, 99.0),
-            window: VllmWindow::of(report, state, window)?,
+            window: VllmWindow::of(report, state, (stretch, window))?,
         })
     }
 }
 
 impl VllmWindow {
-    fn of(report: &Report, state: &SteadyState, window: &SteadyWindow) -> Option<VllmWindow> {
+    fn of(
+        report: &Report,
+        state: &SteadyState,
+        (window, numbers): (&SteadyWindow, &SteadyNumbers),
+    ) -> Option<VllmWindow> {
         let SteadyMethod::ClosedLoop { target, threshold } = state.method else {
             return None;
         };
@@ -108,15 +116,9 @@ impl VllmWindow {
             threshold_abs: threshold,
             observed_peak: state.peak_concurrency,
             requests_total: report.summary.requests.sent,
-            requests_started_in_window: window.requests_started,
-            requests_completed_in_window: window.requests_completed,
-            warning: window.short.then(|| {
-                format!(
-                    "steady-state window is {:.1}s ({:.1}% of run); may not be representative",
-                    window.duration_s,
-                    window.run_share * 100.0
-                )
-            }),
+            requests_started_in_window: numbers.requests_started,
+            requests_completed_in_window: numbers.requests_completed,
+            warning: None,
         })
     }
 }

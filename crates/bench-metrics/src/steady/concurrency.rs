@@ -15,8 +15,14 @@ impl Concurrency {
             let timeline = &record.timeline;
             timeline.sent.map(|sent| (sent, timeline.closed))
         });
+        Concurrency::of_spans(spans)
+    }
+
+    /// Counts whatever lasted from a moment (included) to another (excluded).
+    pub(super) fn of_spans(spans: impl IntoIterator<Item = (Nanos, Nanos)>) -> Concurrency {
         // Ends and starts of the same moment make one step.
         let mut changes: Vec<(Nanos, i64)> = spans
+            .into_iter()
             .filter(|(sent, closed)| sent < closed)
             .flat_map(|(sent, closed)| [(sent, 1), (closed, -1)])
             .collect();

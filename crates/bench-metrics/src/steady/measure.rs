@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use bench_types::{RequestRecord, RunFacts, Task};
 
 use super::find::Found;
-use super::{Concurrency, SteadyWindow};
+use super::{Concurrency, SteadyNumbers, SteadyWindow};
 use crate::measurable::{comes_whole, has};
-use crate::metric::arrivals;
+use crate::metric::output_tokens_at;
 use crate::slo::ratio;
-use crate::{Convention, Distribution, Metric, SummaryOptions, Throughput};
+use crate::window::Window;
+use crate::{Convention, Distribution, Metric, PART_METRICS, SummaryOptions, Throughput};
 
 /// A stretch that is shorter is a moment, in seconds and as a share of the run.
 const SHORTEST_S: f64 = 10.0;
@@ -22,6 +23,25 @@ pub(super) fn measure(
     facts: &RunFacts,
     options: &SummaryOptions,
 ) -> SteadyWindow {
+    let seconds = found.end.since(found.start).as_secs_f64();
+    let run = Window::of(facts).seconds;
+    let short = seconds < SHORTEST_S || seconds < SHORTEST_SHARE * run;
+    SteadyWindow {
+        start_s: found.start.since(facts.start).as_secs_f64(),
+        end_s: found.end.since(facts.start).as_secs_f64(),
+        duration_s: seconds,
+        run_share: ratio(seconds, run),
+        numbers: (!short).then(|| numbers(records, concurrency, found, options)),
+    }
+}
+
+fn numbers(
+    records: &[&RequestRecord],
+    concurrency: &Concurrency,
+    found: Found,
+    options: &SummaryOptions,
+) -> SteadyNumbers {
+    let seconds = found.end.since(found.start).as_secs_f64();
     let completed = records.iter().copied();
     let completed = completed.filter(|record| record.outcome.is_success());
     let sent_inside = |record: &&RequestRecord| {
@@ -33,26 +53,17 @@ pub(super) fn measure(
         .clone()
         .filter(|record| found.has(record.timeline.closed));
     let requests_completed = ended.count() as u64;
-
-    let seconds = found.end.since(found.start).as_secs_f64();
-    let run = facts.end.since(facts.start).as_secs_f64();
     let input: u64 = started
         .iter()
         .map(|record| u64::from(record.prompt_tokens))
         .sum();
     let whole = comes_whole(options.task, options.streamed);
     let output = (options.task != Task::Pool).then(|| {
-        let tokens = |record: &RequestRecord| output_inside(record, found, whole);
+        let tokens = |record: &RequestRecord| output_tokens_at(record, |at| found.has(at));
         completed.map(tokens).sum::<f64>()
     });
     let output = output.filter(|tokens| *tokens > 0.0 || !whole);
-    let start_s = found.start.since(facts.start).as_secs_f64();
-    SteadyWindow {
-        start_s,
-        end_s: found.end.since(facts.start).as_secs_f64(),
-        duration_s: seconds,
-        run_share: ratio(seconds, run),
-        short: seconds < SHORTEST_S || seconds < SHORTEST_SHARE * run,
+    SteadyNumbers {
         average_concurrency: concurrency.average(found.start, found.end),
         requests_started: started.len() as u64,
         requests_completed,
@@ -62,35 +73,9 @@ pub(super) fn measure(
             total_tokens_per_s: ratio(input as f64 + output.unwrap_or(0.0), seconds),
         },
         input_tokens_per_s: ratio(input as f64, seconds),
-        metrics: read(
-            &started,
-            Convention::Strict,
-            &["ttft", "tpot", "itl", "e2el"],
-            options,
-        ),
+        metrics: read(&started, Convention::Strict, &PART_METRICS, options),
         vllm: read(&started, Convention::Vllm, &["ttft", "tpot"], options),
     }
-}
-
-/// The output tokens of a request that came in the stretch, by the tokens of each chunk. Where
-/// those are not known each chunk stands for the same number, and an answer that came whole came
-/// when it ended.
-fn output_inside(record: &RequestRecord, found: Found, whole: bool) -> f64 {
-    let all = f64::from(record.output_tokens);
-    if whole {
-        return if found.has(record.timeline.closed) {
-            all
-        } else {
-            0.0
-        };
-    }
-    let (mut inside, mut total) = (0_u64, 0_u64);
-    for arrival in arrivals(record) {
-        let tokens = u64::from(arrival.tokens);
-        total += tokens;
-        inside += if found.has(arrival.at) { tokens } else { 0 };
-    }
-    all * ratio(inside as f64, total as f64)
 }
 
 /// Percentiles that the window has beside those the user asked for.

@@ -1,10 +1,13 @@
 //! Steady states by hand, and what holds for any run.
 
 use bench_metrics::{
-    Concurrency, NoSteadyState, SteadyLoad, SteadyMethod, SteadyState, SteadyWindow, SummaryOptions,
+    Concurrency, NoSteadyState, SteadyLoad, SteadyMethod, SteadyNumbers, SteadyState, SteadyWindow,
+    SummaryOptions,
 };
 use bench_types::{Failure, Mark, MarkKind, Nanos, RequestKind, RequestRecord, RunFacts, Timeline};
 use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use crate::make;
 
@@ -60,6 +63,10 @@ fn window(state: SteadyState) -> SteadyWindow {
     state.window.expect("a window")
 }
 
+fn numbers(state: SteadyState) -> SteadyNumbers {
+    window(state).numbers.expect("it is long enough")
+}
+
 #[test]
 fn concurrency_is_exact() {
     let records = [
@@ -98,7 +105,7 @@ fn two_slots(rounds: u64) -> Vec<RequestRecord> {
 
 #[test]
 fn a_closed_loop_is_steady_while_its_slots_are_taken() {
-    let records = two_slots(3);
+    let records = two_slots(30);
     let state = closed(&records, Some(2));
     let method = SteadyMethod::ClosedLoop {
         target: 2,
@@ -108,18 +115,21 @@ fn a_closed_loop_is_steady_while_its_slots_are_taken() {
     let window = window(state);
     // From the first request of the second slot to the last end of the first slot, over the
     // moments in which a slot changes hands.
-    assert_eq!((window.start_s, window.end_s), (0.05, 1.202));
-    assert_eq!(window.run_share, 1.152 / 1.252);
-    assert!(window.short, "it is not ten seconds");
-    // Of the six, the first was sent before; the last two end at 1.202 and 1.252.
-    assert_eq!((window.requests_started, window.requests_completed), (5, 4));
-    assert_eq!(window.throughput.requests_per_s, 4.0 / 1.152);
-    assert_eq!(window.input_tokens_per_s, 50.0 / 1.152);
-    // 24 tokens but those at 1.202 and 1.252: the end does not belong to it.
-    assert_eq!(window.throughput.output_tokens_per_s, Some(22.0 / 1.152));
-    // Both slots but for four moments of 1 ms.
+    assert_eq!((window.start_s, window.end_s), (0.05, 12.029));
+    assert_eq!(window.run_share, 11.979 / 12.079);
+    let window = window.numbers.expect("it is longer than ten seconds");
+    // Of the sixty, the first was sent before; the last two end at 12.029 and 12.079.
+    assert_eq!(
+        (window.requests_started, window.requests_completed),
+        (59, 58)
+    );
+    assert_eq!(window.throughput.requests_per_s, 58.0 / 11.979);
+    assert_eq!(window.input_tokens_per_s, 590.0 / 11.979);
+    // 240 tokens but those at 12.029 and 12.079: the end does not belong to it.
+    assert_eq!(window.throughput.output_tokens_per_s, Some(238.0 / 11.979));
+    // Both slots but for 58 moments of 1 ms.
     let average = window.average_concurrency;
-    assert!((average - (2.0 - 0.004 / 1.152)).abs() < 1e-9, "{average}");
+    assert!((average - (2.0 - 0.058 / 11.979)).abs() < 1e-9, "{average}");
     for (metric, mean) in [
         ("ttft", 100.0),
         ("tpot", 100.0),
@@ -128,13 +138,13 @@ fn a_closed_loop_is_steady_while_its_slots_are_taken() {
     ] {
         assert_eq!(window.metrics[metric].mean, mean, "{metric}");
     }
-    assert_eq!(window.metrics["itl"].count, 15);
+    assert_eq!(window.metrics["itl"].count, 177);
     assert_eq!(window.vllm["ttft"].percentile(90.0), Some(100.0));
 }
 
 #[test]
 fn a_dip_that_lasts_ends_the_stretch() {
-    let mut records = two_slots(8);
+    let mut records = two_slots(11);
     // Nothing new is sent for a second after the third round.
     for record in &mut records[6..] {
         let shift = |at: Nanos| at + Nanos::from_millis(1_000);
@@ -147,39 +157,111 @@ fn a_dip_that_lasts_ends_the_stretch() {
     }
     let window = window(closed(&records, Some(2)));
     assert_eq!(window.start_s, 2.253, "the longer one is behind it");
-    assert_eq!(window.end_s, 8.0 * 0.401 + 1.0 - 0.001);
+    assert_eq!(window.end_s, 11.0 * 0.401 + 1.0 - 0.001);
 }
 
 #[test]
 fn a_loop_that_never_fills_has_none() {
-    let state = closed(&two_slots(3), Some(4));
+    let state = closed(&two_slots(8), Some(4));
     assert_eq!(state.absent, Some(NoSteadyState::NeverFull));
     assert_eq!(state.window, None);
-    // Without a limit its own peak is the measure; a limit that cannot be reached is lowered.
-    assert!(closed(&two_slots(3), None).window.is_some());
-    let records = [plain(0, 0, 10), plain(1, 0, 10)];
-    assert!(closed(&records, Some(100)).window.is_some());
 }
 
 #[test]
-fn tokens_count_by_what_each_chunk_brought() {
-    // Alone, then two at once from 100 to 300.
-    let records = [
-        request(0, 0, &[(50, 7), (150, 5), (250, 3), (300, 1)]),
-        request(1, 100, &[(300, 9), (400, 2)]),
-    ];
-    let window = window(closed(&records, Some(2)));
-    assert_eq!((window.start_s, window.end_s), (0.1, 0.3));
-    assert_eq!(window.throughput.output_tokens_per_s, Some(8.0 / 0.2));
+fn a_burst_has_none() {
+    let state = closed(&two_slots(8), None);
     assert_eq!(
-        window.requests_completed, 0,
-        "the end does not belong to it"
+        (state.absent, state.window),
+        (Some(NoSteadyState::Burst), None)
     );
 }
 
 #[test]
+fn a_few_waves_are_no_steady_state() {
+    // A limit that cannot be reached is that of one wave.
+    for records in [&two_slots(8)[..1], &two_slots(1), &two_slots(5)] {
+        let state = closed(records, Some(records.len().min(2) as u64));
+        assert_eq!(state.absent, Some(NoSteadyState::TooBrief));
+        let state = closed(records, Some(1_000));
+        assert!(state.window.is_none());
+    }
+    // Twelve, of which ten end before the last of the first slot does.
+    assert!(closed(&two_slots(6), Some(2)).window.is_some());
+}
+
+#[test]
+fn a_moment_has_no_numbers() {
+    let short = window(closed(&two_slots(24), Some(2)));
+    assert_eq!(short.numbers, None, "{} s", short.duration_s);
+    assert_eq!(short.end_s, 9.623);
+    let long = window(closed(&two_slots(26), Some(2)));
+    assert!(long.numbers.is_some(), "{} s", long.duration_s);
+}
+
+/// A conversation of two turns, each of which takes 100 ms, with a second between them.
+fn conversation(id: u64, from: u64) -> [RequestRecord; 2] {
+    [(0, from), (1, from + 1_100)].map(|(turn, sent)| RequestRecord {
+        conversation: id,
+        turn,
+        ..plain(2 * id + u64::from(turn), sent, 100)
+    })
+}
+
+#[test]
+fn a_slot_is_a_conversation_and_its_think_time() {
+    // Of two slots; hardly ever do two requests meet.
+    let one = |id: u64| conversation(id, id % 2 * 550 + id / 2 * 1_200);
+    let records: Vec<_> = (0..24).flat_map(one).collect();
+    let state = closed(&records, Some(2));
+    let method = SteadyMethod::ClosedLoop {
+        target: 2,
+        threshold: 2,
+    };
+    assert_eq!((state.method, state.peak_concurrency), (method, 1));
+    let window = window(state);
+    assert_eq!((window.start_s, window.end_s), (0.55, 14.4));
+    // A limit of more than there are conversations is that of them all.
+    let both: Vec<_> = (0..2).flat_map(|id| conversation(id, 0)).collect();
+    let state = closed(&both, Some(9));
+    assert!(matches!(
+        state.method,
+        SteadyMethod::ClosedLoop { target: 2, .. }
+    ));
+}
+
+#[test]
+fn a_limit_in_time_ends_it_and_its_run() {
+    let records = two_slots(60);
+    let facts = RunFacts {
+        window: Some(Nanos::from_millis(12_000)),
+        ..facts(&records, true)
+    };
+    let load = SteadyLoad {
+        max_concurrency: Some(2),
+        varies: false,
+    };
+    let state = SteadyState::of(&records, &facts, load, &SummaryOptions::default());
+    let window = window(state.expect("requests"));
+    assert_eq!((window.start_s, window.end_s), (0.05, 12.0));
+    assert_eq!(window.run_share, 11.95 / 12.0);
+}
+
+#[test]
+fn tokens_count_by_what_each_chunk_brought() {
+    let mut records = two_slots(30);
+    // The first begins before it; the last one ends behind it.
+    records[0] = request(0, 0, &[(40, 7), (400, 5)]);
+    records[59] = request(59, 11_679, &[(11_700, 3), (12_029, 9), (12_079, 2)]);
+    let window = numbers(closed(&records, Some(2)));
+    // Of the one before, the last of four tokens comes at the end, which does not belong to it.
+    let inside = 58 * 4 - 1 + 5 + 3;
+    let rate = f64::from(inside) / 11.979;
+    assert_eq!(window.throughput.output_tokens_per_s, Some(rate));
+}
+
+#[test]
 fn warm_up_probes_and_failures() {
-    let mut records = two_slots(3);
+    let mut records = two_slots(30);
     let before = closed(&records, Some(2));
     for (id, kind) in [(100, RequestKind::WarmUp), (101, RequestKind::Probe)] {
         records.push(RequestRecord {
@@ -200,7 +282,8 @@ fn warm_up_probes_and_failures() {
     let state = closed(&records, Some(2));
     let (after, before) = (window(state), window(before));
     assert_eq!((after.start_s, after.end_s), (before.start_s, before.end_s));
-    assert_eq!(after.requests_started, before.requests_started - 1);
+    let started = |window: SteadyWindow| window.numbers.map(|numbers| numbers.requests_started);
+    assert_eq!((started(after), started(before)), (Some(58), Some(59)));
     let none = [make::failed(0, Failure::NoTokens)];
     let load = SteadyLoad::default();
     let options = SummaryOptions::default();
@@ -218,16 +301,17 @@ fn every_10_ms(count: u64, ms: impl Fn(u64) -> u64) -> Vec<RequestRecord> {
 #[test]
 fn an_open_loop_loses_its_first_and_last_request_time() {
     let wobble = |id: u64| 95 + id * 7 % 11;
-    let state = open(&every_10_ms(400, wobble));
+    let state = open(&every_10_ms(1_600, wobble));
     assert_eq!(state.method, SteadyMethod::OpenLoop);
     let window = window(state);
-    // The median takes 100 ms.
+    // Of twenty one takes longer than 105 ms.
     assert!(
         window.start_s >= 0.1 && window.start_s < 2.0,
         "{}",
         window.start_s
     );
-    assert_eq!(window.end_s, 3.99);
+    assert_eq!(window.end_s, 15.986);
+    let window = window.numbers.expect("it is longer than ten seconds");
     let average = window.average_concurrency;
     assert!((average - 10.0).abs() < 0.5, "{average}");
     assert!((window.throughput.requests_per_s - 100.0).abs() < 2.0);
@@ -236,9 +320,10 @@ fn an_open_loop_loses_its_first_and_last_request_time() {
 #[test]
 fn a_slow_beginning_is_cut_off() {
     let wobble = |id: u64| 95 + id * 7 % 11 + if id < 100 { 400 } else { 0 };
-    let window = window(open(&every_10_ms(600, wobble)));
-    assert!((0.9..1.7).contains(&window.start_s), "{}", window.start_s);
-    assert!(window.metrics["ttft"].max < 200.0 || window.start_s < 1.0);
+    let window = window(open(&every_10_ms(2_000, wobble)));
+    assert!((0.9..2.2).contains(&window.start_s), "{}", window.start_s);
+    let numbers = window.numbers.expect("it is longer than ten seconds");
+    assert!(numbers.metrics["ttft"].max < 200.0 || window.start_s < 1.0);
 }
 
 #[test]
@@ -299,7 +384,7 @@ fn what_cannot_be_told_is_said() {
 
 #[test]
 fn answers_that_come_whole_come_when_they_end() {
-    let mut records = two_slots(3);
+    let mut records = two_slots(30);
     for record in &mut records {
         let closed = record.timeline.closed;
         record.timeline.marks = vec![Mark {
@@ -317,15 +402,85 @@ fn answers_that_come_whole_come_when_they_end() {
         varies: false,
     };
     let state = SteadyState::of(&records, &facts(&records, true), load, &options);
-    let window = window(state.expect("requests"));
-    assert_eq!(window.throughput.output_tokens_per_s, Some(16.0 / 1.152));
+    let window = numbers(state.expect("requests"));
+    assert_eq!(window.throughput.output_tokens_per_s, Some(232.0 / 11.979));
     assert_eq!(window.metrics.keys().collect::<Vec<_>>(), ["e2el"]);
 }
 
-/// Up to 60 requests within two seconds.
+/// What becomes of random arrivals at 20 requests per second.
+struct Arrivals {
+    random: ChaCha8Rng,
+    at_s: f64,
+}
+
+impl Arrivals {
+    fn new(seed: u64) -> Arrivals {
+        Arrivals {
+            random: ChaCha8Rng::seed_from_u64(seed),
+            at_s: 0.0,
+        }
+    }
+
+    /// With mean 1.
+    fn exponential(&mut self) -> f64 {
+        -(1.0 - self.random.random::<f64>()).ln()
+    }
+
+    /// With mean 1 and a standard deviation of 1 of its logarithm (Box and Muller 1958).
+    fn lognormal(&mut self) -> f64 {
+        let radius = (2.0 * self.exponential()).sqrt();
+        let angle = std::f64::consts::TAU * self.random.random::<f64>();
+        (radius * angle.cos() - 0.5).exp()
+    }
+
+    /// 600 requests; `end_s` tells from when one comes when it is over.
+    fn records(mut self, mut end_s: impl FnMut(&mut Arrivals) -> f64) -> Vec<RequestRecord> {
+        let ms = |seconds: f64| (seconds * 1e3) as u64;
+        let one = |id: u64| {
+            self.at_s += self.exponential() / 20.0;
+            let (sent, end) = (self.at_s, end_s(&mut self));
+            plain(id, ms(sent), ms(end - sent).max(1))
+        };
+        (0..600).map(one).collect()
+    }
+}
+
+#[test]
+fn a_server_without_a_limit_is_hardly_ever_said_to_be_overloaded() {
+    for long in [Arrivals::exponential, Arrivals::lognormal] {
+        for mean_s in [0.5, 2.0, 5.0] {
+            let states = (0..100).map(|seed| {
+                let end = |arrivals: &mut Arrivals| arrivals.at_s + mean_s * long(arrivals);
+                open(&Arrivals::new(seed).records(end))
+            });
+            let growing = |state: &SteadyState| state.absent == Some(NoSteadyState::Growing);
+            let alarms = states.filter(growing).count();
+            assert!(alarms <= 2, "{alarms} of 100 with {mean_s} s");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_too_slow_is_found_out() {
+    for (served_per_s, least) in [(16.0, 80), (10.0, 100), (4.0, 100)] {
+        let found = (0..100).filter(|seed| {
+            let mut free_s = 0.0_f64;
+            let end = |arrivals: &mut Arrivals| {
+                free_s = free_s.max(arrivals.at_s) + arrivals.exponential() / served_per_s;
+                free_s
+            };
+            let state = open(&Arrivals::new(*seed).records(end));
+            state.absent == Some(NoSteadyState::Growing)
+        });
+        let found = found.count();
+        assert!(found >= least, "{found} of 100 at {served_per_s} per s");
+    }
+}
+
+/// Two to sixty requests within two seconds.
 fn any_run() -> impl Strategy<Value = Vec<RequestRecord>> {
     let request = (0_u64..2_000, 1_u64..500, 1_u16..9);
-    prop::collection::vec(request, 1..60).prop_map(|spans| {
+    prop::collection::vec(request, 2..60).prop_map(|spans| {
         let spans = spans.into_iter().zip(0..);
         let one = |((sent, ms, tokens), id)| request_of(id, sent, ms, tokens);
         spans.map(one).collect()
@@ -358,41 +513,65 @@ proptest! {
     }
 
     #[test]
-    fn a_closed_window_lies_in_the_run_and_is_nearly_full(records in any_run()) {
-        let state = closed(&records, None);
-        let window = state.window.expect("the peak is reached");
+    fn a_closed_window_lies_in_the_run(records in any_run(), max in 1_u64..4) {
+        // Ten times slower, so that some are long enough.
+        let records = moved(records, |at| Nanos(10 * at.0));
+        let state = closed(&records, Some(max));
+        let Some(window) = state.window else {
+            let absent = [NoSteadyState::TooBrief, NoSteadyState::NeverFull];
+            prop_assert!(state.absent.is_some_and(|reason| absent.contains(&reason)));
+            return Ok(());
+        };
         let end = facts(&records, true).end.as_secs_f64();
         prop_assert!(window.start_s >= 0.0 && window.start_s < window.end_s);
         prop_assert!(window.end_s <= end + 1e-9);
-        prop_assert!(window.average_concurrency <= state.peak_concurrency as f64 + 1e-9);
+        let Some(numbers) = window.numbers else {
+            prop_assert!(window.duration_s < 10.0 || window.run_share < 0.1);
+            return Ok(());
+        };
+        prop_assert!(numbers.average_concurrency <= state.peak_concurrency as f64 + 1e-9);
         let all: u32 = records.iter().map(|r| r.output_tokens).sum();
-        let tokens = window.throughput.output_tokens_per_s.unwrap_or(0.0) * window.duration_s;
+        let tokens = numbers.throughput.output_tokens_per_s.unwrap_or(0.0) * window.duration_s;
         prop_assert!(tokens <= f64::from(all) + 1e-6);
-        prop_assert!(window.requests_started <= records.len() as u64);
+        prop_assert!(numbers.requests_started <= records.len() as u64);
+        prop_assert!(numbers.requests_completed >= 5 * max.min(records.len() as u64));
     }
 
     #[test]
     fn order_and_epoch_do_not_matter(records in any_run(), later in 0_u64..5_000) {
-        let before = closed(&records, None);
-        let mut moved = records.clone();
-        moved.reverse();
+        let records = moved(records, |at| Nanos(10 * at.0));
+        let before = closed(&records, Some(1));
         let later = Nanos::from_millis(later);
-        for record in &mut moved {
-            let timeline = &mut record.timeline;
-            timeline.scheduled += later;
-            timeline.sent = timeline.sent.map(|sent| sent + later);
-            timeline.closed += later;
-            timeline.marks.iter_mut().for_each(|mark| mark.at += later);
-        }
+        let mut after = moved(records.clone(), |at| at + later);
+        after.reverse();
         let mut facts = facts(&records, true);
         facts.start += later;
         facts.end += later;
-        let load = SteadyLoad::default();
-        let after = SteadyState::of(&moved, &facts, load, &SummaryOptions::default());
+        let load = SteadyLoad {
+            max_concurrency: Some(1),
+            varies: false,
+        };
+        let after = SteadyState::of(&after, &facts, load, &SummaryOptions::default());
         let spans = |state: &SteadyState| {
-            let window = state.window.as_ref().expect("a window");
-            (window.start_s, window.end_s, window.requests_started, window.requests_completed)
+            let window = state.window.as_ref();
+            let counts = window.and_then(|window| window.numbers.as_ref());
+            let counts = counts.map(|all| (all.requests_started, all.requests_completed));
+            (state.absent, window.map(|window| (window.start_s, window.end_s)), counts)
         };
         prop_assert_eq!(spans(&after.expect("requests")), spans(&before));
     }
+}
+
+/// With other times.
+fn moved(mut records: Vec<RequestRecord>, time: impl Fn(Nanos) -> Nanos) -> Vec<RequestRecord> {
+    for record in &mut records {
+        let timeline = &mut record.timeline;
+        timeline.scheduled = time(timeline.scheduled);
+        timeline.sent = timeline.sent.map(&time);
+        timeline.closed = time(timeline.closed);
+        for mark in &mut timeline.marks {
+            mark.at = time(mark.at);
+        }
+    }
+    records
 }

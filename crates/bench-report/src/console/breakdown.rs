@@ -4,11 +4,11 @@ use super::Page;
 use super::names::shorten;
 use crate::PartTable;
 
-const NAME: usize = 21;
-const WIDTHS: [usize; 7] = [8, 7, 8, 9, 9, 8, 9];
+const NAME: usize = 17;
+const WIDTHS: [usize; 8] = [7, 7, 7, 8, 8, 9, 8, 9];
 
 const TURN: usize = 5;
-const TURN_WIDTHS: [usize; 9] = [6, 7, 8, 7, 7, 9, 9, 9, 9];
+const TURN_WIDTHS: [usize; 10] = [6, 6, 7, 7, 7, 7, 9, 8, 9, 9];
 
 /// The most turns that are shown; the others are in the result.
 const MOST_TURNS: usize = 20;

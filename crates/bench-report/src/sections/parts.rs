@@ -19,7 +19,7 @@ pub struct PartTable {
 impl PartTable {
     pub(super) fn of(title: &'static str, parts: &[Breakdown], task: Task) -> Option<PartTable> {
         let latencies = latencies(parts.first()?);
-        let counts = ["sent", "failed", "req/s", "tok/s"].map(str::to_owned);
+        let counts = ["sent", "done", "failed", "req/s", "tok/s"].map(str::to_owned);
         let times = latencies.iter().map(|latency| latency.heading.clone());
         let row = |part: &Breakdown| {
             let times = latencies.iter().map(|latency| latency.cell(part));
@@ -34,7 +34,7 @@ impl PartTable {
     }
 }
 
-fn counts_of(part: &Breakdown, task: Task) -> [String; 4] {
+fn counts_of(part: &Breakdown, task: Task) -> [String; 5] {
     let throughput = &part.throughput;
     // Pooling has none but those of the prompts.
     let tokens = match task {
@@ -43,6 +43,7 @@ fn counts_of(part: &Breakdown, task: Task) -> [String; 4] {
     };
     [
         part.requests.sent.to_string(),
+        part.requests.completed.to_string(),
         part.requests.failed.to_string(),
         compact(throughput.requests_per_s),
         cell(tokens),

@@ -1,6 +1,6 @@
 //! The numbers of the steady state.
 
-use bench_metrics::{Metric, SteadyState, SteadyWindow};
+use bench_metrics::{Metric, PART_METRICS, SteadyNumbers, SteadyState, SteadyWindow};
 
 use super::Section;
 
@@ -25,11 +25,13 @@ fn rows(section: &mut Section, window: &SteadyWindow) {
             window.start_s, window.end_s
         ),
     );
-    if window.short {
-        // The result file has its numbers; a reader in a hurry would take them for more.
-        section.row("Too short to rely on", "under 10 s or a tenth of the run");
-        return;
+    match &window.numbers {
+        Some(numbers) => of_numbers(section, numbers),
+        None => section.row("Too short to rely on", "under 10 s or a tenth of the run"),
     }
+}
+
+fn of_numbers(section: &mut Section, window: &SteadyNumbers) {
     let (started, completed) = (window.requests_started, window.requests_completed);
     section.row(
         "Requests sent / completed in it",
@@ -45,7 +47,7 @@ fn rows(section: &mut Section, window: &SteadyWindow) {
         "Total token throughput (tok/s)",
         throughput.total_tokens_per_s,
     );
-    for name in ["ttft", "tpot", "itl", "e2el"] {
+    for name in PART_METRICS {
         let (Some(metric), Some(all)) = (Metric::find(name), window.metrics.get(name)) else {
             continue;
         };

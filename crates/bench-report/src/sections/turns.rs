@@ -9,7 +9,7 @@ use crate::Statistic;
 /// A row for each turn; `None` if there is none.
 pub(super) fn table(turns: &[TurnSummary]) -> Option<PartTable> {
     let latencies = latencies(turns.first()?);
-    let counts = ["sent", "failed", "prompt", "repeat", "cached"].map(str::to_owned);
+    let counts = ["sent", "done", "failed", "prompt", "repeat", "cached"].map(str::to_owned);
     let headings = latencies.iter().map(|(heading, ..)| heading.clone());
     let row = |turn: &TurnSummary| {
         let percent = |share: Option<f64>| {
@@ -17,6 +17,7 @@ pub(super) fn table(turns: &[TurnSummary]) -> Option<PartTable> {
         };
         let counts = [
             turn.sent.to_string(),
+            turn.completed.to_string(),
             turn.failed.to_string(),
             format!("{:.0}", turn.mean_prompt_tokens),
             percent(turn.repeated_share),

@@ -173,9 +173,9 @@ fn whole_answers_that_nobody_counted_have_no_output_tokens() {
     assert!(!page.contains("generated tokens"), "{page}");
     assert!(!page.contains("Output token throughput"), "{page}");
     let line = page.lines().find(|line| line.starts_with("10.0.0.2:8000"));
-    // Sent, failed, requests and tokens per second.
-    let cells = line.expect("its line").split_whitespace().skip(1).take(4);
-    assert_eq!(cells.collect::<Vec<_>>(), ["2", "0", "4.00", "-"]);
+    // Sent, done, failed, requests and tokens per second.
+    let cells = line.expect("its line").split_whitespace().skip(1).take(5);
+    assert_eq!(cells.collect::<Vec<_>>(), ["2", "2", "0", "4.00", "-"]);
 
     let result: Value = serde_json::from_str(&json(&report, true)).expect("valid JSON");
     for key in ["total_output_tokens", "output_throughput", "output_lens"] {
