@@ -89,8 +89,8 @@ impl Backend for Embeddings {
     }
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
-        // Nothing is generated, so there is no end of sequence to ignore and nothing to count.
-        request.refuse_unless(self.name, &["ignore-eos", "continuous-usage"])?;
+        // Nothing is generated, so there is nothing to say of it.
+        request.refuse_unless(self.name, &["continuous-usage"])?;
         self.check_encoding(request)?;
         let mut body = Body::of(request);
         body.field("model", request.model)?;

@@ -40,6 +40,17 @@ pub enum BackendError {
         /// The parameter.
         parameter: &'static str,
     },
+    /// The protocol has the log probabilities of the answer's own tokens only.
+    #[error(
+        "backend `{backend}` cannot ask for the log probabilities of {candidates} candidates: use \
+         --logprobs 1 for those of the tokens of the answer"
+    )]
+    Candidates {
+        /// The backend.
+        backend: &'static str,
+        /// How many are asked for.
+        candidates: u32,
+    },
     /// A field of the user's asks for answers that cannot be read.
     #[error(
         "backend `{backend}` cannot read answers with `{field}` {value} of --extra-body: {cure}"

@@ -134,6 +134,7 @@ impl<'a> Body<'a> {
     /// The fields that the OpenAI-like routes have in common.
     pub(crate) fn common(&mut self, request: &Request<'_>) -> Result<(), BackendError> {
         self.sampling(request)?;
+        self.optional("use_beam_search", request.beam_search.then_some(true))?;
         if !request.stream {
             return Ok(());
         }

@@ -25,6 +25,7 @@ impl Request<'_> {
             ("repetition-penalty", sampling.repetition_penalty.is_some()),
             ("ignore-eos", self.ignore_eos),
             ("logprobs", self.logprobs.is_some()),
+            ("use-beam-search", self.beam_search),
             ("continuous-usage", self.continuous_usage),
         ];
         let unknown = given
@@ -33,6 +34,18 @@ impl Request<'_> {
         match unknown {
             Some((parameter, _)) => Err(BackendError::Parameter { backend, parameter }),
             None => Ok(()),
+        }
+    }
+
+    /// Refuses beam search, for protocols that have all else.
+    ///
+    /// # Errors
+    /// [`BackendError::Parameter`] if it is asked for.
+    pub(crate) fn refuse_beam_search(&self, backend: &'static str) -> Result<(), BackendError> {
+        let parameter = "use-beam-search";
+        match self.beam_search {
+            true => Err(BackendError::Parameter { backend, parameter }),
+            false => Ok(()),
         }
     }
 

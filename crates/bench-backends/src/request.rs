@@ -35,6 +35,8 @@ pub struct Request<'a> {
     pub ignore_eos: bool,
     /// Log probabilities of this many candidates per token.
     pub logprobs: Option<u32>,
+    /// Search beams instead of sampling (an extension of vLLM).
+    pub beam_search: bool,
     /// Ask for a stream; on by default. Otherwise the answer comes whole.
     pub stream: bool,
     /// Ask for the token counts at the end of the stream; on by default.
@@ -64,6 +66,7 @@ impl<'a> Request<'a> {
             sampling: &SERVER_DEFAULTS,
             ignore_eos: false,
             logprobs: None,
+            beam_search: false,
             stream: true,
             include_usage: true,
             continuous_usage: false,

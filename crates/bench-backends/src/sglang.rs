@@ -35,6 +35,7 @@ impl Backend for SgLang {
     }
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
+        request.refuse_beam_search(NAME)?;
         let mut body = Body::of(request);
         match request.prompt {
             Prompt::Text(text) => body.field("text", &**text)?,

@@ -49,6 +49,12 @@ impl Backend for TrtLlm {
         ];
         request.refuse_unless(NAME, &known)?;
         request.refuse_lora(NAME)?;
+        if let Some(candidates) = request.logprobs.filter(|candidates| *candidates > 1) {
+            return Err(BackendError::Candidates {
+                backend: NAME,
+                candidates,
+            });
+        }
         let Prompt::Text(text) = request.prompt else {
             return Err(BackendError::prompt(NAME, request.prompt));
         };

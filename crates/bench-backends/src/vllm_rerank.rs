@@ -33,8 +33,8 @@ impl Backend for VllmRerank {
     }
 
     fn encode(&self, request: &Request<'_>) -> Result<http::Request<Bytes>, BackendError> {
-        // Nothing is generated, so there is no end of sequence to ignore and nothing to count.
-        request.refuse_unless(NAME, &["ignore-eos", "continuous-usage"])?;
+        // Nothing is generated, so there is nothing to say of it.
+        request.refuse_unless(NAME, &["continuous-usage"])?;
         let Prompt::Rerank { query, documents } = request.prompt else {
             return Err(BackendError::prompt(NAME, request.prompt));
         };

@@ -55,6 +55,8 @@ pub struct RequestOptions {
     pub ignore_eos: bool,
     /// Ask for this many log probabilities per token.
     pub logprobs: Option<u32>,
+    /// Ask for beam search instead of sampling.
+    pub beam_search: bool,
     /// Ask for streams; otherwise answers come whole, and have no first token.
     pub stream: bool,
     /// Ask for the server's token counts at the end of the stream.
@@ -78,6 +80,7 @@ impl RequestOptions {
         request.sampling = &self.sampling;
         request.ignore_eos = self.ignore_eos;
         request.logprobs = self.logprobs;
+        request.beam_search = self.beam_search;
         request.stream = self.stream;
         request.include_usage = self.include_usage;
         request.continuous_usage = self.continuous_usage;
@@ -104,6 +107,7 @@ impl Default for RequestOptions {
             sampling: Sampling::default(),
             ignore_eos: false,
             logprobs: None,
+            beam_search: false,
             stream: true,
             include_usage: true,
             continuous_usage: false,

@@ -4,11 +4,10 @@ use std::str::FromStr;
 
 use bench_metrics::{Convention, Distribution, Metric, Summary, e2el};
 use bench_types::{Nanos, RequestRecord};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::flat::statistics;
-use crate::{Column, MetricStats, Report, ReportError, ScheduleKind, Setup, Statistic, VllmResult};
+use crate::{Column, Report, ReportError, ScheduleKind, Setup, Statistic, VllmResult};
 
 /// The tool in whose format a result is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,8 +82,9 @@ pub struct SglangResult<'a> {
     input_throughput: f64,
     output_throughput: Option<f64>,
     total_throughput: f64,
-    #[serde(flatten, serialize_with = "statistics::serialize")]
-    statistics: Vec<MetricStats>,
+    /// By their keys.
+    #[serde(flatten, serialize_with = "in_order")]
+    statistics: Vec<(String, Option<f64>)>,
     concurrency: f64,
     /// The server is not asked for it.
     accept_length: Option<f64>,
@@ -126,8 +126,8 @@ impl<'a> SglangResult<'a> {
             .fold(Nanos::ZERO, Nanos::saturating_add);
         SglangResult {
             tag: setup.label.as_deref(),
-            backend: &setup.backend,
-            dataset_name: option("dataset-name"),
+            backend: backend(setup),
+            dataset_name: dataset_name(setup),
             request_rate: rate(setup),
             max_concurrency: setup.max_concurrency,
             sharegpt_output_len: option("sharegpt-output-len"),
@@ -148,7 +148,7 @@ impl<'a> SglangResult<'a> {
             total_throughput: summary.throughput.total_tokens_per_s,
             statistics: METRICS
                 .iter()
-                .filter_map(|(name, there)| stats(Metric::find(name)?, there, completed()))
+                .flat_map(|(name, there)| stats(name, there, completed()))
                 .collect(),
             concurrency: per_second(busy.as_secs_f64(), summary.duration_s),
             accept_length: None,
@@ -185,9 +185,12 @@ impl Setup {
     /// `{backend}_{MMDD}_{number}_{dataset}.jsonl`, with both lengths for random tokens.
     pub fn sglang_file_name(&self) -> String {
         let day = self.date.get(4..8).unwrap_or_default();
-        let (backend, prompts) = (&self.backend, self.num_prompts);
+        let backend = backend(self);
+        let prompts = self.options.get("num-prompts").and_then(Value::as_u64);
+        let prompts = prompts.unwrap_or(self.num_prompts);
         let dataset = self.options.get("dataset-name").and_then(Value::as_str);
         let what = match dataset {
+            _ if !mix(self).is_empty() => "mix".to_owned(),
             Some(name) if name.starts_with("random") => format!(
                 "{}_{}",
                 length(self, "input-len", "random-input-len"),
@@ -198,6 +201,35 @@ impl Setup {
         };
         format!("{backend}_{day}_{prompts}_{what}.jsonl")
     }
+}
+
+/// The backend by the name that the user gave it.
+fn backend(setup: &Setup) -> &str {
+    let given = setup.options.get("backend").and_then(Value::as_str);
+    given.unwrap_or(&setup.backend)
+}
+
+/// The parts of `--mix`, each with its weight.
+fn mix(setup: &Setup) -> Vec<&str> {
+    let parts = setup.options.get("mix").and_then(Value::as_array);
+    parts
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// The dataset, or all parts of a mix.
+fn dataset_name(setup: &Setup) -> Value {
+    let parts = mix(setup);
+    if parts.is_empty() {
+        return setup
+            .options
+            .get("dataset-name")
+            .cloned()
+            .unwrap_or_default();
+    }
+    parts.join(",").into()
 }
 
 fn rate(setup: &Setup) -> Value {
@@ -231,8 +263,9 @@ fn server_info(setup: &Setup) -> Option<&Value> {
 
 /// Whether input tokens may be those of pictures, which nobody counts apart.
 fn has_pictures(setup: &Setup) -> bool {
-    let dataset = setup.options.get("dataset-name").and_then(Value::as_str);
-    dataset.is_some_and(|name| ["mm", "image", "hf"].iter().any(|part| name.contains(part)))
+    let name = dataset_name(setup);
+    name.as_str()
+        .is_some_and(|name| ["mm", "image", "hf"].iter().any(|part| name.contains(part)))
 }
 
 /// How long a request was under way, up to the end of the time that the run was limited to.
@@ -261,23 +294,30 @@ fn per_second(amount: f64, seconds: f64) -> f64 {
     }
 }
 
+/// The statistics of a metric, by their keys. Null stands where nothing was measured.
 fn stats<'r>(
-    metric: &Metric,
+    metric: &str,
     name: &str,
     completed: impl Iterator<Item = &'r &'r RequestRecord>,
-) -> Option<MetricStats> {
+) -> Vec<(String, Option<f64>)> {
     let mut samples = Vec::new();
-    for record in completed {
-        (metric.observe)(record, Convention::Vllm, &mut samples);
+    if let Some(metric) = Metric::find(metric) {
+        for record in completed {
+            (metric.observe)(record, Convention::Vllm, &mut samples);
+        }
     }
     let distribution = Distribution::of(&mut samples, &PERCENTILES);
     let percentiles = PERCENTILES.map(Statistic::Percentile);
-    let values = [Statistic::Mean, Statistic::Median, Statistic::Std]
+    [Statistic::Mean, Statistic::Median, Statistic::Std]
         .into_iter()
         .chain(percentiles)
-        .map(|statistic| Some((statistic, statistic.of(&distribution)?)));
-    Some(MetricStats {
-        metric: name.to_owned(),
-        values: values.collect::<Option<Vec<_>>>()?,
-    })
+        .map(|statistic| (statistic.key(name), statistic.of(&distribution)))
+        .collect()
+}
+
+fn in_order<S: Serializer>(
+    entries: &[(String, Option<f64>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
 }

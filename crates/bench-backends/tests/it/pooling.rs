@@ -127,11 +127,16 @@ fn what_has_no_meaning_here_is_refused() {
         ..Sampling::default()
     };
     let mut request = Request::new(&prompt, "m", 0);
-    request.ignore_eos = true;
     request.sampling = &sampling;
     for name in NAMES {
         let error = refused(name, &request).to_string();
         assert!(error.contains("leave out --temperature"), "{error}");
+    }
+    let mut request = Request::new(&prompt, "m", 0);
+    request.ignore_eos = true;
+    for name in NAMES {
+        let error = refused(name, &request).to_string();
+        assert!(error.contains("leave out --ignore-eos"), "{error}");
     }
     let extra = json!({"encoding_format": "bytes"});
     let mut request = Request::new(&prompt, "m", 0);

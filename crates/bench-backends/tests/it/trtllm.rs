@@ -50,7 +50,7 @@ fn requests_have_the_documented_form() {
     };
     request.sampling = &sampling;
     request.ignore_eos = true;
-    request.logprobs = Some(2);
+    request.logprobs = Some(1);
     let extra = json!({"end_id": 2, "accumulate_tokens": true});
     request.extra_body = extra.as_object();
     request.path = Some("/v2/models/tensorrt_llm_bls/generate");
@@ -81,6 +81,10 @@ fn what_the_protocol_cannot_express_is_refused() {
     request.sampling = &sampling;
     let error = triton.encode(&request).expect_err("min_p");
     assert!(error.to_string().contains("--min-p"), "{error}");
+    let mut request = Request::new(&text, "m", 1);
+    request.logprobs = Some(2);
+    let error = triton.encode(&request).expect_err("two candidates");
+    assert!(error.to_string().contains("--logprobs 1"), "{error}");
 }
 
 #[test]

@@ -35,6 +35,45 @@ fn the_keys_are_those_of_sglang_in_their_order() {
 }
 
 #[test]
+fn keys_without_a_measurement_are_null() {
+    let real = REAL.lines().next().unwrap();
+    let none = make::report(vec![make::failed(0, Failure::NoTokens)]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let destination = Destination {
+        dir: folder.path().to_owned(),
+        file_name: "a.jsonl".to_owned(),
+        append: false,
+        overwrite: false,
+    };
+    let path = destination.write_as(ResultFormat::Sglang, &none, true);
+    let text = std::fs::read_to_string(path.expect("written")).expect("readable");
+    assert_eq!(keys(&text), keys(real));
+    let text = text.replace("Infinity", "null");
+    let value: Value = serde_json::from_str(&text).unwrap();
+    for key in [
+        "mean_ttft_ms",
+        "p99_itl_ms",
+        "std_e2e_latency_ms",
+        "server_info",
+    ] {
+        assert_eq!(value.get(key), Some(&Value::Null), "{key}");
+    }
+}
+
+#[test]
+fn a_mix_is_told_by_its_parts_and_a_backend_by_the_name_it_was_given() {
+    let line = line(|report| {
+        report.setup.options = json!({
+            "backend": "vllm-chat", "dataset-name": "sharegpt", "mix": ["random=1", "random-mm=2"],
+        });
+    });
+    let value: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(value["dataset_name"], "random=1,random-mm=2");
+    assert_eq!(value["backend"], "vllm-chat");
+    assert_eq!(value["total_input_text_tokens"], Value::Null);
+}
+
+#[test]
 fn numbers_are_those_of_the_completed_requests() {
     let mut duration = 0.0;
     let line = line(|report| {
@@ -115,4 +154,10 @@ fn the_file_has_the_name_that_sglang_gives_it() {
         setup.sglang_file_name(),
         "openai-chat_1121_4_sharegpt.jsonl"
     );
+    // As they were given.
+    setup.options = json!({
+        "backend": "vllm-chat", "num-prompts": 1000, "dataset-name": "sharegpt",
+        "mix": ["sharegpt:a/b.json=1"],
+    });
+    assert_eq!(setup.sglang_file_name(), "vllm-chat_1121_1000_mix.jsonl");
 }

@@ -49,6 +49,10 @@ const OTHER_VALUES: &[(&str, &[&str])] = &[(
 struct Flag {
     name: String,
     takes_value: bool,
+    /// Whether it may stand without a value, as `[X ...]`.
+    may_be_empty: bool,
+    /// Whether it takes more than one value.
+    takes_many: bool,
     choices: Vec<String>,
     default: Option<String>,
 }
@@ -78,6 +82,8 @@ fn of_line(line: &str) -> Vec<Flag> {
             Flag {
                 name: name.to_owned(),
                 takes_value: !values.is_empty(),
+                may_be_empty: values.starts_with('['),
+                takes_many: values.ends_with("...]"),
                 choices: choices
                     .map(|choices| choices.split(',').map(str::to_owned).collect())
                     .unwrap_or_default(),
@@ -118,12 +124,23 @@ fn problems(command: &Command, flag: &Flag) -> Vec<String> {
                 "{name} takes a value there or here, but not in both"
             )]
         }
+        (None, Some(arg)) if !has_room(arg, flag) => {
+            vec![format!(
+                "{name} takes fewer values, or more, here than there"
+            )]
+        }
         (None, Some(arg)) => {
             let wrong = flag.choices.iter();
             let wrong = wrong.filter(|choice| !is_told(command, flag, arg, choice));
             wrong.map(|choice| format!("{name} {choice}")).collect()
         }
     }
+}
+
+/// Whether it takes as many values as there.
+fn has_room(arg: &Arg, flag: &Flag) -> bool {
+    let range = arg.get_num_args().unwrap_or_default();
+    (range.min_values() == 0 || !flag.may_be_empty) && (range.max_values() > 1 || !flag.takes_many)
 }
 
 /// Whether the value is known, or is one of those that are refused on purpose.
@@ -361,6 +378,61 @@ fn a_command_line_of_sglang_gives_the_load_and_the_file_of_sglang() {
 }
 
 #[test]
+fn what_a_protocol_cannot_be_asked_is_refused() {
+    let refused = |flags: &[&str], told: &str| {
+        let line = [&["--sim", "--tokenizer"], flags].concat();
+        assert_fails(&bench_serve(&line), 2, &[told]);
+    };
+    for backend in ["sglang", "tgi", "openai-responses"] {
+        let flags = ["--backend", backend, "--use-beam-search"];
+        refused(&flags, "leave out --use-beam-search");
+    }
+    let flags = ["--backend", "openai-embeddings", "--ignore-eos"];
+    refused(&flags, "leave out --ignore-eos");
+    let flags = ["--backend", "trtllm", "--logprobs", "2"];
+    refused(&flags, "--logprobs 1");
+}
+
+#[test]
+fn sglang_sends_conversations_of_any_length() {
+    let server = server_with(bench_sim::SimConfig {
+        engine: bench_sim::Flavour::Sglang,
+        ..quick()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (
+        folder.path().join("in.json"),
+        folder.path().join("out.jsonl"),
+    );
+    let long = " the".repeat(3_000);
+    let entry = |prompt: &str| {
+        serde_json::json!({"conversations": [
+            {"from": "human", "value": prompt}, {"from": "gpt", "value": "one two three"}
+        ]})
+    };
+    // Two tokens are enough, one is not.
+    let entries = serde_json::json!([entry(&long), entry(" the the"), entry(" the")]);
+    std::fs::write(&file, entries.to_string()).unwrap();
+    let url = server.url();
+    let flags = [
+        "--compat",
+        "sglang",
+        "--base-url",
+        &url,
+        "--tokenizer",
+        "builtin",
+    ];
+    let files = ["--dataset-path", text(&file), "--output-file", text(&out)];
+    let lengths = ["--warmup-requests", "0", "--output-details"];
+    succeeded(&bench_serve(&[&flags[..], &files, &lengths].concat()));
+    let line = std::fs::read_to_string(&out).unwrap();
+    let line: Value = serde_json::from_str(&line.replace("Infinity", "null")).unwrap();
+    let mut lengths: Vec<u64> = serde_json::from_value(line["input_lens"].clone()).unwrap();
+    lengths.sort_unstable();
+    assert_eq!(lengths, [2, 3_000]);
+}
+
+#[test]
 fn without_a_file_the_line_goes_where_sglang_puts_it() {
     let server = server();
     let folder = tempfile::tempdir().unwrap();
@@ -384,7 +456,6 @@ fn without_a_file_the_line_goes_where_sglang_puts_it() {
     let names = std::fs::read_dir(folder.path()).unwrap();
     let mut names: Vec<String> = names
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.ends_with(".records.jsonl"))
         .collect();
     let name = names.pop().unwrap();
     assert!(names.is_empty(), "{names:?}");

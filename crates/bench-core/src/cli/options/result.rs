@@ -86,7 +86,7 @@ pub struct ResultOptions {
     /// Write every request to this file the moment it ends, as a line of JSON
     ///
     /// `bench-aggregate rebuild` makes the result of it should the run be killed. Beside the
-    /// result, as NAME.records.jsonl, if a result is saved.
+    /// result, as NAME.records.jsonl, if a result is saved, but not one in the format of SGLang.
     #[arg(long, value_name = "FILE")]
     pub record_log: Option<PathBuf>,
 

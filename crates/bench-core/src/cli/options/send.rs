@@ -55,7 +55,7 @@ pub struct SendOptions {
     #[arg(long)]
     pub return_logprob: bool,
 
-    /// Ask for beam search, by the field `use_beam_search` of the request
+    /// Ask for beam search, where the protocol has it: completions and chat of vLLM
     #[arg(long)]
     pub use_beam_search: bool,
 

@@ -40,6 +40,7 @@ impl RunOptions {
             sampling: send.sampling(),
             ignore_eos: send.ignore_eos && !send.disable_ignore_eos,
             logprobs: send.logprobs.or(send.return_logprob.then_some(0)),
+            beam_search: send.use_beam_search,
             stream: !send.no_stream,
             include_usage: true,
             continuous_usage: send.continuous_usage,
@@ -56,16 +57,12 @@ impl RunOptions {
     /// The fields of the body that the user names.
     fn extra_body(&self) -> Result<Option<Map<String, Value>>, OptionsError> {
         let send = &self.send;
-        let mut fields: Map<String, Value> = match &send.extra_body {
+        let fields: Map<String, Value> = match &send.extra_body {
             None => Map::new(),
             Some(text) => serde_json::from_str(text).map_err(|error| {
                 OptionsError::flag("--extra-body", format!("not a JSON object: {error}"))
             })?,
         };
-        if send.use_beam_search {
-            let field = fields.entry("use_beam_search");
-            field.or_insert(Value::Bool(true));
-        }
         Ok((!fields.is_empty()).then_some(fields))
     }
 

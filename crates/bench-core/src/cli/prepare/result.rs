@@ -6,6 +6,7 @@ use bench_metrics::{
     Metric, MetricsError, Slo, SummaryOptions, check_measurable, default_metrics, parse_metrics,
     parse_percentiles,
 };
+use bench_report::ResultFormat;
 use bench_report::record_log::{self, RecordLogWriter};
 use bench_types::Task;
 
@@ -67,6 +68,8 @@ impl RunOptions {
             _ if result.no_record_log => return Ok(None),
             (Some(path), _) => LogPlace::File(path.clone()),
             (None, _) if !result.saves() => return Ok(None),
+            // That tool has one file, and its result says less than a log can rebuild.
+            (None, _) if result.format() == ResultFormat::Sglang => return Ok(None),
             // A file of many results has a log for each of them.
             (None, Some(name)) if !result.adds_line() => {
                 let name = PathBuf::from(name).with_extension(record_log::EXTENSION);
