@@ -105,7 +105,7 @@ fn limited(records: Vec<RequestRecord>) -> Value {
     let line = line(|report| {
         *report = Report::new(make::setup(), facts, records, &make::options());
     });
-    serde_json::from_str(&line).unwrap()
+    serde_json::from_str(&line).expect("a line of JSON")
 }
 
 #[test]
