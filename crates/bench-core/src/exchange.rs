@@ -477,9 +477,11 @@ impl Exchange {
             Some(reported) => (reported, TokenSource::Usage),
             None => (0, TokenSource::Unknown),
         };
-        // By the prompts of the run, and by what was said before, which is known only now.
-        let shared = plan.expected_cached_tokens(id, prompt_tokens);
+        // By the prompts of the run, and by what was said before, which is known only now. In a
+        // later round more may have been said in the same words, and nobody knows how much.
+        let shared = plan.expected_cached_tokens(self.ticket, self.turn, prompt_tokens);
         let said = repeated.and_then(|all| all.cached(prompt_tokens));
+        let said = said.filter(|_| self.ticket.round == 0);
         let mut record = RequestRecord {
             id,
             conversation: conversation.id,

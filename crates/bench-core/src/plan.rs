@@ -172,11 +172,38 @@ impl Plan {
         self.models.of.get(conversation).copied().unwrap_or(0)
     }
 
-    /// The tokens of a request's prompt that a prefix cache can be expected to have.
-    pub(crate) fn expected_cached_tokens(&self, request: u64, prompt_tokens: u32) -> Option<u32> {
+    /// The tokens of a prompt of the dataset that a prefix cache can be expected to have.
+    ///
+    /// In its first round that is what earlier prompts have in common with it. After that all of
+    /// it was sent before, to the same server or to one that is not known beforehand.
+    pub(crate) fn expected_cached_tokens(
+        &self,
+        ticket: Ticket,
+        turn: u32,
+        prompt_tokens: u32,
+    ) -> Option<u32> {
+        let request = self.first_ids.get(ticket.conversation)? + u64::from(turn);
         let place = usize::try_from(request).ok()?;
         let shared = self.shared_prefixes.get(place).copied().flatten()?;
+        let shared = match ticket.round {
+            0 => shared,
+            _ if self.went_there_before(ticket) => shared.all(),
+            _ => return None,
+        };
         (prompt_tokens > 0).then(|| shared.tokens(prompt_tokens))
+    }
+
+    /// Whether the server of a conversation had it in an earlier round; all are taken for one
+    /// where that is not known beforehand.
+    fn went_there_before(&self, ticket: Ticket) -> bool {
+        let server = |round| {
+            self.servers
+                .foreseen(self.place(Ticket { round, ..ticket }))
+        };
+        // A conversation goes round the servers in as many rounds as there are, or in fewer.
+        let earlier = ticket.round.saturating_sub(self.servers.len() as u64)..ticket.round;
+        let now = server(ticket.round);
+        earlier.map(server).any(|earlier| earlier == now)
     }
 
     /// Whether answers are streams.
@@ -196,12 +223,14 @@ impl Plan {
             true => self.most.min(self.offsets.len() as u64),
             false => self.most,
         };
-        let endless = self.constant_rate.is_some() || tickets == u64::MAX;
+        if self.constant_rate.is_some() || tickets == u64::MAX {
+            return None;
+        }
         // How many of the conversations go out again, less than a round.
         let count = (self.conversations.len() as u64).max(1);
         let rest = self.first_ids.get((tickets % count) as usize);
-        let planned = (tickets / count).saturating_mul(self.round()) + rest.unwrap_or(&0);
-        (!endless).then_some(planned)
+        let rounds = (tickets / count).saturating_mul(self.round());
+        Some(rounds.saturating_add(*rest.unwrap_or(&0)))
     }
 
     /// The `serial`th ticket of a load that began at `begun`, if there are as many.

@@ -29,6 +29,14 @@ impl SharedPrefix {
         let most = prompt_tokens.saturating_sub(1);
         shared.min(most) / CACHE_BLOCK_TOKENS * CACHE_BLOCK_TOKENS
     }
+
+    /// The same prompt when all of it was sent before.
+    pub fn all(self) -> SharedPrefix {
+        SharedPrefix {
+            shared: self.whole,
+            ..self
+        }
+    }
 }
 
 /// What an unlimited prefix cache that is empty before would have of each prompt, one entry for
@@ -77,13 +85,13 @@ enum Place {
 }
 
 /// The content of a prompt that is a sequence.
-enum Content<'a> {
+pub(crate) enum Content<'a> {
     Text { bytes: &'a [u8], chat: bool },
     Ids(&'a [u32]),
 }
 
 impl<'a> Content<'a> {
-    fn of(prompt: &'a Prompt) -> Option<Content<'a>> {
+    pub(crate) fn of(prompt: &'a Prompt) -> Option<Content<'a>> {
         match prompt {
             Prompt::Text(text) => Some(Content::Text {
                 bytes: text.as_bytes(),
@@ -309,6 +317,11 @@ mod tests {
         assert_eq!(tokens(400, 800, 100), 48, "50 of 100");
         assert_eq!(tokens(800, 800, 100), 96);
         assert_eq!(tokens(64, 64, 64), 48, "the last token is computed");
+        let again = SharedPrefix {
+            shared: 0,
+            whole: 800,
+        };
+        assert_eq!(again.all().tokens(100), 96);
         assert_eq!(tokens(64, 65, 65), 64);
         assert_eq!(tokens(15, 64, 64), 0);
         assert_eq!((tokens(0, 0, 0), tokens(3, 3, 0)), (0, 0));

@@ -212,6 +212,21 @@ async fn a_time_that_is_short_beside_a_request_is_told() {
 }
 
 #[tokio::test]
+async fn conversations_of_several_turns_go_round() {
+    let server = start(quick());
+    let two = [chat(Duration::ZERO), chat(Duration::ZERO)].concat();
+    let mut phases = Phases::default();
+    let builder = run(&server, two)
+        .max_concurrency(1)
+        .duration(Duration::from_millis(50))
+        .grace(PATIENCE);
+    let report = watch(builder, &mut phases).await;
+    assert!(phases.0.contains(&Phase::Measuring { requests: None }));
+    assert!(report.records.iter().all(succeeded));
+    assert_eq!(report.records.len() % 3, 0);
+}
+
+#[tokio::test]
 async fn turns_that_the_grace_period_leaves_no_time_for_are_unsent() {
     let server = start(quick());
     let builder = run(&server, chat(Duration::from_secs(3600)))

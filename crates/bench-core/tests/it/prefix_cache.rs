@@ -1,12 +1,14 @@
 //! What came from the prefix caches of the servers, and what was to be expected.
 
+use std::time::Duration;
+
 use bench_core::Control;
 use bench_core::metrics::{CacheDifference, PrefixCache};
 use bench_core::report::Report;
-use bench_core::types::{Conversation, Prompt};
+use bench_core::types::{Conversation, History, Prompt, Turn};
 use bench_sim::{Flavour, SimConfig};
 
-use super::{execute, quick, run, start, succeeded};
+use super::{PATIENCE, execute, quick, run, start, succeeded};
 
 /// Prompts of token ids: 64 that all have in common, and 64 of their own from `from` on.
 fn prompts(count: u32, from: u32) -> Vec<Conversation> {
@@ -50,6 +52,69 @@ async fn what_is_expected_is_what_an_empty_cache_does() {
         assert_eq!(cache.servers[0].queried_tokens, 8 * 128);
         assert_eq!((cache.differs, &report.warnings), (None, &Vec::new()));
     }
+}
+
+#[tokio::test]
+async fn prompts_that_go_round_are_known_whole() {
+    let server = start(telling(Flavour::Vllm));
+    let builder = run(&server, prompts(2, 1000)).max_concurrency(1);
+    let report = execute(builder.duration(Duration::from_millis(500)).grace(PATIENCE)).await;
+    assert!(report.records.len() > 4, "{}", report.records.len());
+    for record in &report.records {
+        let expected = match record.id {
+            0 => 0,
+            1 => 64,
+            // But for the block with the last token.
+            _ => 112,
+        };
+        assert_eq!(record.expected_cached_tokens, Some(expected));
+    }
+    let cache = cache(&report);
+    assert_eq!(cache.usage_hit_rate, cache.expected_hit_rate);
+    assert_eq!(cache.metrics_hit_rate, cache.expected_hit_rate);
+    assert_eq!(cache.differs, None);
+}
+
+#[tokio::test]
+async fn prompts_that_go_round_come_to_other_servers() {
+    let fleet = [start(telling(Flavour::Vllm)), start(telling(Flavour::Vllm))];
+    let builder = run(&fleet[0], prompts(3, 1000)).also_at([fleet[1].url()]);
+    let builder = builder.max_concurrency(1).grace(PATIENCE);
+    let report = execute(builder.duration(Duration::from_millis(500))).await;
+    assert!(report.records.len() > 6, "{}", report.records.len());
+    for record in &report.records {
+        let expected = match record.id {
+            0 | 1 => Some(0),
+            2 => Some(64),
+            // Each goes to the server that it did not go to before.
+            3..6 => None,
+            _ => Some(112),
+        };
+        assert_eq!(record.expected_cached_tokens, expected, "{}", record.id);
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_in_a_later_round_is_not_known() {
+    let server = start(telling(Flavour::Vllm));
+    let turn = |_| {
+        Turn::new(
+            Prompt::Text("one two three ".repeat(30).into()),
+            Some(90),
+            4,
+        )
+    };
+    let conversation = Conversation {
+        history: History::Live,
+        ..Conversation::of_turns(0, (0..2).map(turn).collect())
+    };
+    let builder = run(&server, vec![conversation]).max_concurrency(1);
+    let report = execute(builder.duration(Duration::from_millis(500)).grace(PATIENCE)).await;
+    let expected = |id: usize| report.records[id].expected_cached_tokens;
+    assert_eq!((expected(0), expected(2)), (Some(0), Some(80)));
+    assert!(expected(1) > Some(0), "what was said in the first turn");
+    assert_eq!(expected(3), None);
+    assert_eq!(cache(&report).differs, None);
 }
 
 #[tokio::test]
