@@ -18,6 +18,8 @@ enum Field {
     RoutingKey = 4,
     Parent = 5,
     Reply = 6,
+    /// Only of a workload.
+    Shared = 7,
 }
 
 /// A fingerprint of what will be sent: prompts, output lengths and pauses, in their order.

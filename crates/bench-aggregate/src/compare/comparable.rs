@@ -54,6 +54,8 @@ const SERIOUS: &[&str] = &[
     "burstiness",
     "client_limited",
     "dataset_hash",
+    "gsp_range_ratio",
+    "gsp_system_prompt_len",
     "ignore_eos",
     "input_len",
     "max_concurrency",
@@ -61,9 +63,12 @@ const SERIOUS: &[&str] = &[
     "num_prompts",
     "output_len",
     "partial",
+    "prefix_repetition_prefix_len",
+    "random_prefix_len",
     "request_rate",
     "schedule_hash",
     "simulated",
+    "sonnet_prefix_len",
     "streamed",
     "task",
     "token_hash",
@@ -302,6 +307,17 @@ mod tests {
         );
         let mixed = differences_of(run("w", "d1", "1"), file("d2"));
         assert_eq!(mixed[0].name, "reproducibility.dataset_hash");
+    }
+
+    #[test]
+    fn prefixes_of_another_length_are_another_workload() {
+        let side = |tokens: &str| {
+            let name = "options.prefix_repetition_prefix_len".to_owned();
+            Facts::from([(name, BTreeSet::from([tokens.to_owned()]))])
+        };
+        let found = differences_of(side("128"), side("256"));
+        let name = "options.prefix_repetition_prefix_len";
+        assert_eq!(names(&found), [(name, Weight::Serious)]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bench_datasets::{
     Dataset, GeneratedSharedPrefix, PrefixRepetition, Random, RandomIds, RandomRerank, RangeRatio,
-    Tokenizer, dataset_hash,
+    Tokenizer, dataset_hash, workload_hash,
 };
 use bench_types::{Conversation, Prompt};
 
@@ -167,6 +167,44 @@ fn queries_and_documents_differ_from_run_to_run() {
     let (first, second) = (texts(Some(1)), texts(Some(2)));
     assert_eq!((first.len(), second.len()), (201, 201));
     assert!(first.is_disjoint(&second));
+}
+
+#[test]
+fn the_workload_is_that_of_the_groups_and_not_of_the_words() {
+    let tokenizer = builtin();
+    let of = |dataset: &dyn Dataset, nonce, token_ids| {
+        let made = sample(dataset, &tokenizer, Some(nonce), token_ids);
+        workload_hash(dataset.name(), &made)
+    };
+    let repeated = |prefixes| PrefixRepetition {
+        prefix_repetition_num_prefixes: prefixes,
+        ..PrefixRepetition::default()
+    };
+    let grouped = |groups| GeneratedSharedPrefix {
+        gsp_num_groups: groups,
+        gsp_system_prompt_len: 100,
+        ..GeneratedSharedPrefix::default()
+    };
+    for token_ids in [false, true] {
+        for (few, many) in [
+            (&repeated(1) as &dyn Dataset, &repeated(20) as &dyn Dataset),
+            (&repeated(19), &repeated(20)),
+            (&grouped(3), &grouped(20)),
+        ] {
+            let name = few.name();
+            assert_eq!(of(few, 1, token_ids), of(few, 2, token_ids), "{name}");
+            assert_eq!(of(many, 1, token_ids), of(many, 2, token_ids), "{name}");
+            assert_ne!(of(few, 1, token_ids), of(many, 1, token_ids), "{name}");
+        }
+    }
+    for dataset in datasets() {
+        assert_eq!(
+            of(&*dataset, 1, false),
+            of(&*dataset, 2, false),
+            "{}",
+            dataset.name()
+        );
+    }
 }
 
 /// A seed and a nonce stand for the same bytes for ever.
