@@ -3,8 +3,8 @@
 //! A JSON file `{"conversations": [[{"messages": [...]}, ...], ...]}`: a conversation is a list of
 //! turns, and the `messages` of a turn are what is new in it, without the answers of the model (SWE
 //! and OpenHands traces come like that). What the server answers is fed back. `metadata` and
-//! `prompt_tokens` may stand beside and are not looked at; turns without messages are left out, and
-//! so are conversations without turns.
+//! `prompt_tokens` may stand beside and are not looked at. A turn without messages is an error;
+//! conversations without turns are left out.
 //!
 //! Conversations are taken in the order of the file, `--dataset-offset` of them later and round to
 //! the beginning, each once, with at most `--agentic-max-turns` turns. Answers have at most
@@ -63,8 +63,8 @@ struct File<'a> {
 
 #[derive(Deserialize)]
 struct AgentTurn<'a> {
-    #[serde(borrow, default)]
-    messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    messages: &'a RawValue,
 }
 
 impl Dataset for AgenticTrace {
@@ -110,12 +110,12 @@ impl Dataset for AgenticTrace {
             return Err(DatasetError::NothingUsable {
                 path: path.to_owned(),
                 entries: found.len(),
-                problem: "no conversation has a turn with messages; give another file",
+                problem: "no conversation has a turn; give another file",
             });
         }
         if empty > 0 {
             cx.warn(format!(
-                "{empty} conversations of the {NAME} dataset have no messages and are left out"
+                "{empty} conversations of the {NAME} dataset have no turns and are left out"
             ));
         }
         if conversations.len() < cx.num_prompts {
@@ -139,6 +139,13 @@ struct Text<'a> {
 impl<'a> Text<'a> {
     fn conversations(&self) -> Result<Vec<&'a RawValue>, DatasetError> {
         let text = self.text.strip_prefix('\u{feff}').unwrap_or(self.text);
+        if text.trim().is_empty() {
+            return Err(DatasetError::NothingUsable {
+                path: self.path.to_owned(),
+                entries: 0,
+                problem: "the file is empty",
+            });
+        }
         let file: File<'a> =
             serde_json::from_str(text).map_err(|e| self.error(1, e.line(), without_place(&e)))?;
         Ok(file.conversations)
@@ -148,13 +155,13 @@ impl<'a> Text<'a> {
     fn prompts(&self, entry: usize, raw: &'a RawValue) -> Result<Vec<Arc<str>>, DatasetError> {
         let turns: Vec<AgentTurn<'a>> = self.parsed(entry, raw)?;
         let mut prompts = Vec::with_capacity(turns.len());
-        for messages in turns.into_iter().filter_map(|turn| turn.messages) {
-            if !self
-                .parsed::<Vec<trace::Message>>(entry, messages)?
-                .is_empty()
-            {
-                prompts.push(messages.get().into());
+        for AgentTurn { messages } in turns {
+            let list: Vec<trace::Message> = self.parsed(entry, messages)?;
+            if list.is_empty() {
+                let line = self.line(messages);
+                return Err(self.error(entry, line, "`messages` is empty".to_owned()));
             }
+            prompts.push(messages.get().into());
         }
         Ok(prompts)
     }
@@ -165,10 +172,15 @@ impl<'a> Text<'a> {
         raw: &'a RawValue,
     ) -> Result<T, DatasetError> {
         serde_json::from_str(raw.get()).map_err(|e| {
-            let before = raw.get().as_ptr() as usize - self.text.as_ptr() as usize;
-            let line = self.text[..before].matches('\n').count() + e.line();
+            let line = self.line(raw) + e.line() - 1;
             self.error(entry, line, without_place(&e))
         })
+    }
+
+    /// The line on which `raw`, a part of it, begins.
+    fn line(&self, raw: &RawValue) -> usize {
+        let before = raw.get().as_ptr() as usize - self.text.as_ptr() as usize;
+        self.text[..before].matches('\n').count() + 1
     }
 
     fn error(&self, entry: usize, line: usize, problem: String) -> DatasetError {

@@ -47,6 +47,12 @@ pub trait Dataset: Send + Sync {
         false
     }
 
+    /// Whether its prompts go through it when [`SampleContext::apply_chat_template`] asks for
+    /// that.
+    fn can_take_chat_template(&self) -> bool {
+        self.takes_chat_template()
+    }
+
     /// Whether its prompts are made, so that [`SampleContext::nonce`] can tell those of one run
     /// from those of another.
     fn takes_nonce(&self) -> bool {

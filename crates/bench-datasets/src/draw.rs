@@ -50,6 +50,25 @@ pub(crate) enum Beginning {
     Images(u32),
 }
 
+/// Weights of places, summed up so that drawing one of many is quick.
+pub(crate) struct Weights {
+    /// The sum of each weight and all before it.
+    sums: Vec<f64>,
+}
+
+impl Weights {
+    /// Of these weights, none of which is below 0.
+    pub(crate) fn new(weights: impl IntoIterator<Item = f64>) -> Weights {
+        let add = |sum: &mut f64, weight| {
+            *sum += weight;
+            Some(*sum)
+        };
+        Weights {
+            sums: weights.into_iter().scan(0.0, add).collect(),
+        }
+    }
+}
+
 /// A seeded stream of numbers.
 pub(crate) struct Draws(ChaCha8Rng);
 
@@ -139,16 +158,12 @@ impl Draws {
     }
 
     /// A place in `weights`, each with a probability in proportion to its weight.
-    pub(crate) fn weighted(&mut self, weights: &[f64]) -> usize {
-        let mut left = self.fraction() * weights.iter().sum::<f64>();
-        for (place, weight) in weights.iter().enumerate() {
-            if left < *weight {
-                return place;
-            }
-            left -= weight;
-        }
+    pub(crate) fn weighted(&mut self, weights: &Weights) -> usize {
+        let sums = &weights.sums;
+        let drawn = self.fraction() * sums.last().copied().unwrap_or(0.0);
+        let place = sums.partition_point(|sum| *sum <= drawn);
         // Rounding may leave a rest after the last one.
-        weights.len().saturating_sub(1)
+        place.min(sums.len().saturating_sub(1))
     }
 
     /// Fills `bytes`, every value equally likely.
@@ -220,6 +235,19 @@ mod tests {
         );
         assert_eq!(draws.between(9, 9), 9);
         assert_eq!(draws.below(0), 0);
+    }
+
+    #[test]
+    fn weights_are_probabilities_and_none_is_never_drawn() {
+        let weights = Weights::new([0.0, 3.0, 0.0, 1.0, 0.0]);
+        let mut draws = Draws::new(3, Purpose::Groups);
+        let mut counts = [0_u32; 5];
+        for _ in 0..4_000 {
+            counts[draws.weighted(&weights)] += 1;
+        }
+        assert_eq!([counts[0], counts[2], counts[4]], [0; 3]);
+        assert!((2_850..3_150).contains(&counts[1]), "{counts:?}");
+        assert_eq!(draws.weighted(&Weights::new([])), 0);
     }
 
     #[test]

@@ -26,11 +26,15 @@
 use bench_types::{Conversation, History, Prompt, Turn};
 use serde::{Deserialize, Serialize};
 
-use crate::draw::{Draws, Purpose};
+use crate::draw::{Draws, Purpose, Weights};
 use crate::synthetic::{Order, Plan, Shape, needed_tokenizer};
+use crate::trace::MOST_PROMPT_TOKENS;
 use crate::{Dataset, DatasetError, SampleContext};
 
 const NAME: &str = "generated-shared-prefix";
+
+/// The most questions that lengths are drawn for.
+const MOST_PROMPTS: usize = 10_000_000;
 
 /// Between system prompt and question.
 const SEPARATOR: &str = "\n\n";
@@ -210,6 +214,8 @@ impl GeneratedSharedPrefix {
                 "--gsp-num-groups",
                 "there is no prompt without a group; give 1 or more".to_owned(),
             )
+        } else if let Some(problem) = self.too_much(cx) {
+            problem
         } else if self.gsp_question_len == 0 {
             (
                 "--gsp-question-len",
@@ -256,6 +262,27 @@ impl GeneratedSharedPrefix {
         };
         let (option, problem) = problem;
         Err(DatasetError::Option { option, problem })
+    }
+
+    /// The flag that asks for more than can be, and why.
+    fn too_much(&self, cx: &SampleContext<'_>) -> Option<(&'static str, String)> {
+        let groups = self.gsp_num_groups as usize;
+        let conversations = self.count().unwrap_or(0).max(groups).max(cx.num_prompts);
+        let questions = conversations.saturating_mul(self.turns(cx));
+        if questions > MOST_PROMPTS {
+            let problem = format!(
+                "{groups} groups come to {questions} questions, and {MOST_PROMPTS} are the most; \
+                 ask for fewer"
+            );
+            return Some(("--gsp-num-groups", problem));
+        }
+        let (system, question) = (self.gsp_system_prompt_len, self.gsp_question_len);
+        (system.saturating_add(question) > MOST_PROMPT_TOKENS).then(|| {
+            let problem = format!(
+                "prompts of more than {MOST_PROMPT_TOKENS} tokens cannot be made; ask for fewer"
+            );
+            ("--gsp-system-prompt-len", problem)
+        })
     }
 
     /// How many questions a conversation has.
@@ -310,7 +337,7 @@ impl GeneratedSharedPrefix {
             };
             return (0..total).map(group).collect();
         };
-        let weights: Vec<f64> = (1..=groups).map(|k| (k as f64).powf(-alpha)).collect();
+        let weights = Weights::new((1..=groups).map(|k| (k as f64).powf(-alpha)));
         let mut draws = Draws::new(cx.seed, Purpose::Groups);
         (0..total).map(|_| draws.weighted(&weights)).collect()
     }

@@ -6,14 +6,17 @@ use serde_json::Value;
 use crate::{DatasetError, Tokenizer, chat};
 
 /// Whether each request of `conversation` has at most `most` tokens with its answer. Of messages
-/// with pictures the texts count, all other prompts of unknown length count as empty.
+/// with pictures the texts count, all other prompts of unknown length count as empty. A turn
+/// repeats the recorded answers before it where history is recorded, and otherwise answers as
+/// long as they may be.
 pub(crate) fn fits(
     conversation: &Conversation,
     most: u32,
     tokenizer: Option<&Tokenizer>,
 ) -> Result<bool, DatasetError> {
     let repeats = conversation.history != History::Whole;
-    let mut lengths: Vec<u64> = Vec::with_capacity(conversation.turns.len());
+    // What those that follow a turn repeat.
+    let mut repeated: Vec<u64> = Vec::with_capacity(conversation.turns.len());
     for (index, turn) in conversation.turns.iter().enumerate() {
         let follows = match turn.parent {
             Some(parent) => Some(parent as usize),
@@ -21,11 +24,20 @@ pub(crate) fn fits(
         };
         let before = follows
             .filter(|_| repeats)
-            .and_then(|place| lengths.get(place));
-        let own = u64::from(known_tokens(turn, tokenizer)?) + u64::from(turn.max_output_tokens);
-        lengths.push(before.copied().unwrap_or(0) + own);
+            .and_then(|place| repeated.get(place));
+        let own = u64::from(known_tokens(turn, tokenizer)?);
+        let asked = before.copied().unwrap_or(0) + own;
+        let most_output = turn.max_output_tokens;
+        if asked + u64::from(most_output) > u64::from(most) {
+            return Ok(false);
+        }
+        let reply = match conversation.history {
+            History::Recorded => turn.reply_tokens.unwrap_or(most_output),
+            _ => most_output,
+        };
+        repeated.push(asked + u64::from(reply));
     }
-    Ok(lengths.into_iter().all(|length| length <= u64::from(most)))
+    Ok(true)
 }
 
 /// The tokens of a turn's prompt, as far as they can be counted.
@@ -99,6 +111,8 @@ mod tests {
         assert!(fits(&conversation, 30) && !fits(&conversation, 29));
         conversation.history = History::Recorded;
         assert!(fits(&conversation, 30) && !fits(&conversation, 29));
+        conversation.turns[0].reply_tokens = Some(2);
+        assert!(fits(&conversation, 27) && !fits(&conversation, 26));
     }
 
     #[test]

@@ -40,6 +40,10 @@ impl Dataset for LongBenchV2 {
         NAME
     }
 
+    fn can_take_chat_template(&self) -> bool {
+        true
+    }
+
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let source = Source::new(
             cx,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bench_types::Conversation;
 use serde::{Deserialize, Serialize};
 
-use crate::draw::{Draws, Purpose};
+use crate::draw::{Draws, Purpose, Weights};
 use crate::{Dataset, DatasetError, DatasetOptions, SampleContext};
 
 const NAME: &str = "mix";
@@ -156,7 +156,7 @@ impl Mix {
 
     /// Which part each of `count` conversations is from.
     fn draw(&self, draws: &mut Draws, count: usize) -> Vec<usize> {
-        let weights: Vec<f64> = self.parts.iter().map(|part| part.weight).collect();
+        let weights = Weights::new(self.parts.iter().map(|part| part.weight));
         (0..count).map(|_| draws.weighted(&weights)).collect()
     }
 }
@@ -173,6 +173,11 @@ impl Dataset for Mix {
     fn takes_chat_template(&self) -> bool {
         let mut datasets = self.parts.iter().map(|part| &part.dataset);
         datasets.any(|dataset| dataset.takes_chat_template())
+    }
+
+    fn can_take_chat_template(&self) -> bool {
+        let mut datasets = self.parts.iter().map(|part| &part.dataset);
+        datasets.any(|dataset| dataset.can_take_chat_template())
     }
 
     fn takes_nonce(&self) -> bool {

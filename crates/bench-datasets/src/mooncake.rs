@@ -40,7 +40,7 @@ pub struct Mooncake {
     pub mooncake_workload: MooncakeWorkload,
 
     /// Replay so many times as slowly as it was recorded, before --trace-speedup
-    #[cfg_attr(feature = "cli", arg(long, value_name = "FACTOR",
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FACTOR", allow_negative_numbers = true,
         default_value_t = Mooncake::default().mooncake_slowdown_factor))]
     pub mooncake_slowdown_factor: f64,
 

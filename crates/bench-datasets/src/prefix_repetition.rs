@@ -15,7 +15,7 @@ use bench_types::{Conversation, Prompt};
 use serde::{Deserialize, Serialize};
 
 use crate::synthetic::{Order, Plan, Shape, needed_tokenizer};
-use crate::{Dataset, DatasetError, SampleContext, rows};
+use crate::{Dataset, DatasetError, SampleContext, rows, trace};
 
 const NAME: &str = "prefix_repetition";
 
@@ -72,7 +72,8 @@ impl Dataset for PrefixRepetition {
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let tokenizer = needed_tokenizer(cx, NAME)?;
         self.check()?;
-        let prefixes = self.prefix_repetition_num_prefixes as usize;
+        // Those that no prompt begins with are not made.
+        let prefixes = (self.prefix_repetition_num_prefixes as usize).min(cx.num_prompts.max(1));
         let output = cx.output_len.unwrap_or(self.prefix_repetition_output_len);
         let mut order: Vec<usize> = (0..cx.num_prompts).map(|i| i % prefixes).collect();
         order.sort_unstable();
@@ -119,6 +120,16 @@ impl PrefixRepetition {
                 "--prefix-repetition-suffix-len",
                 "0 makes prompts without any token, as the prefix has none either; ask for more \
                  tokens",
+            );
+        }
+        let (prefix, suffix) = (
+            self.prefix_repetition_prefix_len,
+            self.prefix_repetition_suffix_len,
+        );
+        if prefix.saturating_add(suffix) > trace::MOST_PROMPT_TOKENS {
+            return refuse(
+                "--prefix-repetition-prefix-len",
+                "prompts of more than 100,000,000 tokens cannot be made; ask for fewer",
             );
         }
         Ok(())

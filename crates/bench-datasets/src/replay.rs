@@ -66,6 +66,11 @@ impl Dataset for Replay {
             .iter()
             .map(|session| session.begin.since(begin))
             .collect();
+        if let Some((last, arrival)) = sessions.last().zip(arrivals.last())
+            && *arrival > trace::LONGEST
+        {
+            return Err(last.place.error(trace::TOO_LATE, CURE));
+        }
         let slots = cx.trace.slots(&arrivals, cx.num_prompts)?;
         slots.tell(cx, NAME);
         conversations(cx, &sessions, &slots.slots)
@@ -95,6 +100,8 @@ struct Told {
 
 /// The turns that belong together.
 struct Session {
+    /// Where it begins in the file.
+    place: Place,
     begin: Moment,
     history: TraceHistory,
     adapter: Option<Arc<str>>,
@@ -128,6 +135,15 @@ impl Sessions {
 }
 
 impl Session {
+    /// How its prompts are made, if only their lengths are known.
+    fn way(&self) -> Way {
+        let has_blocks = |told: &Told| matches!(&told.content, Content::Lengths { hash_ids, .. } if !hash_ids.is_empty());
+        Way {
+            has_blocks: self.turns.iter().any(has_blocks),
+            may_be_ids: self.history == TraceHistory::Whole || self.turns.len() == 1,
+        }
+    }
+
     /// The session that begins with `line`.
     fn begin(place: &Place, mut line: TraceLine) -> Result<Session, DatasetError> {
         let no = |problem: &str| Err(place.error(problem, CURE));
@@ -148,6 +164,7 @@ impl Session {
         };
         let shared = |text: &mut Option<String>| text.take().map(Arc::from);
         let mut session = Session {
+            place: place.clone(),
             begin,
             history: line.history.unwrap_or_default(),
             adapter: shared(&mut line.adapter),
@@ -185,9 +202,10 @@ impl Session {
             return no("its `history` is not that of its session's first line".to_owned());
         }
         let delay = line.delay.unwrap_or(0.0);
-        let Ok(pause) = Duration::try_from_secs_f64(delay) else {
+        let pause = Duration::try_from_secs_f64(delay);
+        let Some(pause) = pause.ok().filter(|pause| *pause <= trace::LONGEST) else {
             return no(format!(
-                "`delay` is {delay}, which is no length of time in seconds"
+                "`delay` is {delay}, which is no length of time in seconds, or more than 10 years"
             ));
         };
         let before = self.turns.len() as u32 - 1;
@@ -249,16 +267,17 @@ fn content(place: &Place, line: TraceLine) -> Result<Content, DatasetError> {
     let no = |problem: &str| Err(place.error(problem, CURE));
     let has_blocks = line.hash_ids.is_some() || line.block_tokens.is_some();
     match (line.messages, line.prompt, line.input_tokens) {
-        (Some(messages), None, None) if !has_blocks => {
-            let list: Result<Vec<trace::Message>, _> = serde_json::from_str(messages.get());
-            match list {
-                Ok(list) if list.is_empty() => no("`messages` is empty"),
-                Ok(_) => Ok(Content::Messages(messages.get().into())),
-                Err(e) => no(&format!("`messages`: {}", crate::rows::without_place(&e))),
-            }
-        }
+        (Some(messages), None, None) if !has_blocks => match trace::messages(&messages) {
+            Ok(()) => Ok(Content::Messages(messages.get().into())),
+            Err(problem) => no(&problem),
+        },
+        (None, Some(text), None) if text.is_empty() => no("`prompt` is empty"),
         (None, Some(text), None) if !has_blocks => Ok(Content::Text(text)),
         (None, None, Some(0)) => no("`input_tokens` is 0"),
+        (None, None, Some(tokens)) if tokens > trace::MOST_PROMPT_TOKENS => no(&format!(
+            "`input_tokens` is {tokens}, and {} are the most",
+            trace::MOST_PROMPT_TOKENS
+        )),
         (None, None, Some(tokens)) => match (line.hash_ids, line.block_tokens) {
             (None, None) => Ok(Content::Lengths {
                 tokens,
@@ -320,51 +339,102 @@ fn made(
     sessions: &[Session],
     slots: &[Slot],
 ) -> Result<Vec<Made>, DatasetError> {
-    let told = |slot: &Slot| {
+    let wanted = |slot: &Slot| {
         let (session, round) = (&sessions[slot.row], slot.round);
+        let way = session.way();
         let turns = session.turns.iter().enumerate();
-        turns.map(move |(place, told)| {
-            let is_whole = place == 0 || session.history == TraceHistory::Whole;
-            (told, is_whole, round)
+        turns.map(move |(place, told)| Wanted {
+            told,
+            is_whole: place == 0 || session.history == TraceHistory::Whole,
+            round,
+            way,
         })
     };
-    let all: Vec<(&Told, bool, u32)> = slots.iter().flat_map(told).collect();
-    let mut made_to_length = made_to_length(cx, &all)?.into_iter();
-    let recorded = |(told, ..): &(&Told, bool, u32)| match &told.content {
+    let all: Vec<Wanted<'_>> = slots.iter().flat_map(wanted).collect();
+    let recorded = |wanted: &Wanted<'_>| match &wanted.told.content {
         Content::Messages(json) => Ok(Some((Prompt::Chat(Arc::clone(json)), None))),
         Content::Text(text) => cx.recorded_prompt(NAME, text).map(Some),
         Content::Lengths { .. } => Ok(None),
     };
     let made: Result<Vec<Option<Made>>, DatasetError> = all.par_iter().map(recorded).collect();
-    Ok(made?
-        .into_iter()
-        .filter_map(|made| made.or_else(|| made_to_length.next()))
-        .collect())
+    let mut made = made?;
+    for way in Way::ALL {
+        make_to_length(cx, way, &all, &mut made)?;
+    }
+    Ok(made.into_iter().flatten().collect())
 }
 
-/// The prompts of the turns of which only the length is known, in their order.
-fn made_to_length(
+/// A turn of which the prompt is wanted.
+struct Wanted<'a> {
+    told: &'a Told,
+    /// Whether its prompt is all that is sent.
+    is_whole: bool,
+    /// How often the trace was gone through before.
+    round: u32,
+    way: Way,
+}
+
+/// How prompts of which only the length is known are made: the same way in all turns of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Way {
+    /// Whether some of them share blocks.
+    has_blocks: bool,
+    /// Whether token ids will do, as nothing is put before them.
+    may_be_ids: bool,
+}
+
+impl Way {
+    const ALL: [Way; 4] = [
+        Way::new(false, false),
+        Way::new(false, true),
+        Way::new(true, false),
+        Way::new(true, true),
+    ];
+
+    const fn new(has_blocks: bool, may_be_ids: bool) -> Way {
+        Way {
+            has_blocks,
+            may_be_ids,
+        }
+    }
+}
+
+/// Makes the prompts of the turns of which only the length is known, and which are made that `way`.
+fn make_to_length(
     cx: &SampleContext<'_>,
-    all: &[(&Told, bool, u32)],
-) -> Result<Vec<Made>, DatasetError> {
-    let has_blocks = all.iter().filter_map(|(told, ..)| match &told.content {
-        Content::Lengths { hash_ids, .. } => Some(!hash_ids.is_empty()),
-        _ => None,
-    });
-    let Some(has_blocks) = has_blocks.max() else {
-        return Ok(Vec::new());
+    way: Way,
+    all: &[Wanted<'_>],
+    made: &mut [Option<Made>],
+) -> Result<(), DatasetError> {
+    let is_one =
+        |(wanted, made): &(&Wanted<'_>, &mut Option<Made>)| made.is_none() && wanted.way == way;
+    let ones: Vec<(&Wanted<'_>, &mut Option<Made>)> = all.iter().zip(made).filter(is_one).collect();
+    if ones.is_empty() {
+        return Ok(());
+    }
+    let of_way = SampleContext {
+        takes_token_ids: cx.takes_token_ids && way.may_be_ids,
+        ..*cx
     };
-    let maker = Maker::new(cx, NAME, has_blocks)?;
+    let maker = Maker::new(&of_way, NAME, way.has_blocks)?;
     let cutter = Cutter::new(cx);
-    let pieces: Vec<Vec<Piece>> = all
+    let pieces: Vec<Vec<Piece>> = ones
         .iter()
-        .filter_map(|(told, is_whole, round)| told.pieces(cutter, &maker, *is_whole, *round))
+        .filter_map(|(wanted, _)| {
+            let Wanted {
+                told,
+                is_whole,
+                round,
+                ..
+            } = wanted;
+            told.pieces(cutter, &maker, *is_whole, *round)
+        })
         .collect();
-    let prompts = maker.prompts(&pieces)?.into_iter();
-    Ok(prompts
-        .zip(&pieces)
-        .map(|(prompt, pieces)| (prompt, Some(Piece::total(pieces))))
-        .collect())
+    let prompts = maker.prompts(&pieces)?.into_iter().zip(&pieces);
+    for ((_, made), (prompt, pieces)) in ones.into_iter().zip(prompts) {
+        *made = Some((prompt, Some(Piece::total(pieces))));
+    }
+    Ok(())
 }
 
 impl Told {

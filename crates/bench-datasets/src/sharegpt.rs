@@ -80,6 +80,10 @@ impl Dataset for ShareGpt {
         NAME
     }
 
+    fn can_take_chat_template(&self) -> bool {
+        true
+    }
+
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let output_len = cx.output_len.or(self.sharegpt_output_len);
         if cx.tokenizer.is_none() {

@@ -12,15 +12,16 @@
 //! tokenizer counts.
 //!
 //! With a nonce (see [`SampleContext::nonce`]) there is one more line before the instruction, and
-//! another one before the lines drawn: a few words of the text, all words of which are drawn by
-//! seed and nonce. *o* counts them, by words of the greatest length, so that the lines drawn are
-//! the same with every nonce.
+//! another one before the lines drawn: a few words of the text, drawn by seed and nonce. *o* counts
+//! them (for *P* the first alone). They are words of the same number of tokens, so that the lines
+//! drawn are the same with every nonce.
 //!
 //! The text that is built in is 25 sonnets of William Shakespeare (1 to 3, 5 to 8, 12, 14, 15, 17
 //! to 19, 22, 23, 29, 30, 55, 60, 65, 71, 73, 106, 116 and 130; London, 1609, in modern spelling),
 //! which are in the public domain. `--dataset-path` takes another one: a file of text, of which
 //! each line that is not empty is a line.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use bench_types::{Conversation, Prompt};
@@ -78,9 +79,10 @@ impl Default for Sonnet {
 struct Poem<'a> {
     tokenizer: &'a Tokenizer,
     lines: Vec<&'a str>,
-    /// Its words, each once, with the length of the longest in tokens.
+    /// Words that depend on the nonce are chosen from these, which are of one length.
     words: Vec<&'a str>,
-    longest_word: u32,
+    /// Tokens of a line of them; 0 without a nonce.
+    nonce_line: u32,
     /// Mean length of a line.
     mean: f64,
 }
@@ -142,34 +144,47 @@ impl Sonnet {
 
     /// How many lines the lengths allow.
     fn counts(&self, cx: &SampleContext<'_>, poem: &Poem<'_>) -> Result<Counts, DatasetError> {
-        let nonce_line = (HEAD_WORDS as u32 + 1) * poem.longest_word;
-        let nonce_lines = if cx.nonce.is_some() { nonce_line } else { 0 };
+        let nonce_line = poem.nonce_line;
         let instruction = poem.tokenizer.count(INSTRUCTION)?;
         let lines = |len: u32, before: u32| {
             let left = f64::from(len) - f64::from(before);
             (left / poem.mean).round().max(0.0) as usize
         };
         let input_len = self.input_len(cx);
-        let all = lines(input_len, instruction + 2 * nonce_lines);
-        let shared = lines(self.sonnet_prefix_len, instruction + nonce_lines);
+        let all = lines(input_len, instruction + 2 * nonce_line);
+        let shared = lines(self.sonnet_prefix_len, instruction + nonce_line);
+        let with_nonce = match nonce_line {
+            0 => String::new(),
+            tokens => format!(
+                " and two lines of {tokens} that differ from run to run (--fixed-prompts leaves \
+                 them out)"
+            ),
+        };
         if all == 0 {
             return Err(DatasetError::Option {
                 option: "--sonnet-input-len",
                 problem: format!(
                     "{input_len} tokens leave no room for a line of about {:.0} behind an \
-                     instruction of {instruction}; ask for more tokens",
+                     instruction of {instruction}{with_nonce}; ask for more tokens",
                     poem.mean
                 ),
             });
         }
         if shared > all {
+            let prefix_len = self.sonnet_prefix_len;
+            let problem = match prefix_len > input_len {
+                true => format!(
+                    "{prefix_len} is more than --sonnet-input-len {input_len}, which is for the \
+                     whole prompt; ask for less"
+                ),
+                false => format!(
+                    "{prefix_len} tokens do not fit into --sonnet-input-len {input_len} beside \
+                     an instruction of {instruction}{with_nonce}; ask for less"
+                ),
+            };
             return Err(DatasetError::Option {
                 option: "--sonnet-prefix-len",
-                problem: format!(
-                    "{} is more than --sonnet-input-len {input_len}, which is for the whole \
-                     prompt; ask for less",
-                    self.sonnet_prefix_len
-                ),
+                problem,
             });
         }
         Ok(Counts {
@@ -239,13 +254,15 @@ impl<'a> Poem<'a> {
             .collect();
         words.sort_unstable();
         words.dedup();
-        let spaced: Vec<String> = words.iter().map(|word| format!(" {word}")).collect();
-        let longest_word = tokenizer.count_all(&spaced)?.into_iter().max();
+        let (words, nonce_line) = match cx.nonce {
+            Some(_) => of_one_length(tokenizer, &words)?,
+            None => (Vec::new(), 0),
+        };
         Ok(Poem {
             tokenizer,
             lines,
             words,
-            longest_word: longest_word.unwrap_or(0),
+            nonce_line,
             mean,
         })
     }
@@ -275,4 +292,27 @@ impl<'a> Poem<'a> {
             .collect();
         words.join(" ") + "\n"
     }
+}
+
+/// The most of `words` that have the same number of tokens as each other, at the beginning of a line
+/// and within one, and the tokens of a line of [`HEAD_WORDS`] of them.
+fn of_one_length<'a>(
+    tokenizer: &Tokenizer,
+    words: &[&'a str],
+) -> Result<(Vec<&'a str>, u32), DatasetError> {
+    let first: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let spaced: Vec<String> = words.iter().map(|word| format!(" {word}")).collect();
+    let first = tokenizer.count_all(&first)?;
+    let lengths = first.into_iter().zip(tokenizer.count_all(&spaced)?);
+    let mut groups: BTreeMap<(u32, u32), Vec<&str>> = BTreeMap::new();
+    for (word, lengths) in words.iter().zip(lengths) {
+        groups.entry(lengths).or_default().push(word);
+    }
+    let largest = groups.into_values().max_by_key(Vec::len);
+    let words = largest.unwrap_or_default();
+    let line = match words.first() {
+        Some(word) => tokenizer.count(&([*word; HEAD_WORDS].join(" ") + "\n"))?,
+        None => 0,
+    };
+    Ok((words, line))
 }

@@ -20,6 +20,8 @@
 //! The earliest line of the file is the beginning of the trace. Requests without prompt or output
 //! tokens are left out and told.
 
+use std::path::Path;
+
 use bench_types::Conversation;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +46,7 @@ pub struct TimedTrace {
     pub timed_trace_chunk_hash_size: u32,
 
     /// Seconds for each unit of a timestamp: 0.001 if they are milliseconds
-    #[cfg_attr(feature = "cli", arg(long, value_name = "SECONDS",
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SECONDS", allow_negative_numbers = true,
         default_value_t = TimedTrace::default().timed_trace_sec_multiplier))]
     pub timed_trace_sec_multiplier: f64,
 
@@ -101,6 +103,7 @@ impl Dataset for TimedTrace {
         let entries = BlockRows::new(trace::open(path)?, path, format);
         let mut rows = Rows::read(entries, |_| None)?;
         rows.check_usable(path, NOTHING)?;
+        self.check_hash_ids(&rows, path)?;
         let slots = rows.schedule(cx, NAME)?;
         let how = Played::blocks(NAME, self.timed_trace_chunk_hash_size);
         trace::play(cx, how, &rows.rows, &slots)
@@ -108,6 +111,22 @@ impl Dataset for TimedTrace {
 }
 
 impl TimedTrace {
+    /// Refuses a trace without any hash id, which is likely one that calls them something else.
+    fn check_hash_ids(&self, rows: &Rows, path: &Path) -> Result<(), DatasetError> {
+        if rows.rows.iter().any(|row| !row.hash_ids.is_empty()) {
+            return Ok(());
+        }
+        Err(DatasetError::Option {
+            option: "--timed-trace-label-hash-ids",
+            problem: format!(
+                "no line of {} has hash ids in `{}`, so no prompts would have anything in common; \
+                 give the name of the field that has them",
+                path.display(),
+                self.timed_trace_label_hash_ids
+            ),
+        })
+    }
+
     fn format(&self) -> Result<BlockTrace<'_>, DatasetError> {
         let unit = self.timed_trace_sec_multiplier;
         if !(unit.is_finite() && unit > 0.0) {

@@ -12,7 +12,7 @@ use bench_types::Conversation;
 use serde::{Deserialize, Serialize};
 
 use super::{Buckets, ItemLimits, Resolution, Style, conversations};
-use crate::draw::{Draws, Purpose};
+use crate::draw::{Draws, Purpose, Weights};
 use crate::synthetic::needed_tokenizer;
 use crate::{Dataset, DatasetError, Random, SampleContext};
 
@@ -93,7 +93,7 @@ impl RandomMmOptions {
     fn sizes(&self, cx: &SampleContext<'_>) -> Result<Vec<Vec<Resolution>>, DatasetError> {
         let (low, high) = self.bounds()?;
         let images = self.random_mm_bucket_config.images()?;
-        let weights: Vec<f64> = images.iter().map(|(_, weight)| *weight).collect();
+        let weights = Weights::new(images.iter().map(|(_, weight)| *weight));
         let mut draws = Draws::new(cx.seed, Purpose::Items);
         let counts: Vec<u32> = (0..cx.num_prompts)
             .map(|_| draws.between(low, high))

@@ -145,9 +145,10 @@ impl<'a> Plan<'a> {
             let ids = places.into_iter().map(|place| allowed[place]);
             ids.chain(separator.iter().copied()).collect()
         };
+        let is_used = self.used_prefixes();
         let prefixes: Vec<Vec<u32>> = (0..self.prefixes.len())
             .map(|index| match self.prefixes[index] {
-                0 => Vec::new(),
+                tokens if tokens == 0 || !is_used[index] => Vec::new(),
                 _ => prefix(self.prefix_places(index, allowed.len())),
             })
             .collect();
@@ -182,8 +183,12 @@ impl<'a> Plan<'a> {
 
     /// Texts of whole words; none if the words turn out not to stay whole.
     fn word_texts(&self, words: &Words) -> Result<Option<Vec<Arc<str>>>, DatasetError> {
+        let is_used = self.used_prefixes();
         let prefixes: Vec<Vec<usize>> = (0..self.prefixes.len())
-            .map(|index| self.prefix_places(index, words.len()))
+            .map(|index| match is_used[index] {
+                true => self.prefix_places(index, words.len()),
+                false => Vec::new(),
+            })
             .collect();
         let prefix = |shape: &Shape| shape.prefix.map_or(&[][..], |prefix| &prefixes[prefix]);
         let separator = |prefix: &[usize]| {
@@ -221,6 +226,15 @@ impl<'a> Plan<'a> {
             .map(is_exact)
             .collect();
         Ok(checks?.into_iter().all(|exact| exact).then_some(texts))
+    }
+
+    /// Which of the prefixes prompts begin with; the others need not be made.
+    fn used_prefixes(&self) -> Vec<bool> {
+        let mut is_used = vec![false; self.prefixes.len()];
+        for prefix in self.shapes.iter().filter_map(|shape| shape.prefix) {
+            is_used[prefix] = true;
+        }
+        is_used
     }
 
     /// The places of a prefix in `allowed` tokens.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::process;
 
 use super::formats::{AzureRows, BlockRows, BlockTrace, BurstRows, Entry};
 use super::line::TraceLine;
@@ -74,6 +75,25 @@ impl fmt::Display for ImportSummary {
     }
 }
 
+impl ImportSummary {
+    /// Refuses a trace without a request.
+    fn check(&self, input: &Path) -> Result<(), DatasetError> {
+        if self.written > 0 {
+            return Ok(());
+        }
+        let left_out: u64 = self.left_out.values().sum();
+        let problem = match left_out {
+            0 => "the file is empty",
+            _ => "they have no tokens, or were not load; give another file",
+        };
+        Err(DatasetError::NothingUsable {
+            path: input.to_owned(),
+            entries: left_out as usize,
+            problem,
+        })
+    }
+}
+
 /// What became of a request.
 pub(super) enum Imported {
     Line(Box<TraceLine>),
@@ -95,8 +115,7 @@ pub fn import_trace(
         return Err(cannot_write(output)(exists));
     }
     let reader = open(input).map_err(not_a_dataset)?;
-    let partial = beside(output);
-    let file = File::create(&partial).map_err(cannot_write(output))?;
+    let (partial, file) = beside(output).map_err(cannot_write(output))?;
     let mut import = Import {
         writer: BufWriter::new(file),
         output,
@@ -104,6 +123,7 @@ pub fn import_trace(
     };
     let done = import
         .all(reader, input, options)
+        .and_then(|()| import.summary.check(input))
         .and_then(|()| import.writer.flush().map_err(cannot_write(output)))
         .and_then(|()| fs::rename(&partial, output).map_err(cannot_write(output)));
     if let Err(error) = done {
@@ -140,8 +160,8 @@ impl Import<'_> {
             TraceFormat::Azure => self.lengths(AzureRows::new(reader, path)?, 1),
             TraceFormat::OpenAi => {
                 let mut log = RequestLog::new(reader, path, options.output_tokens);
-                while let Some(line) = log.next(&mut self.summary.not_carried)? {
-                    self.write(Imported::Line(Box::new(line)))?;
+                while let Some(imported) = log.next(&mut self.summary.not_carried)? {
+                    self.write(imported)?;
                 }
                 Ok(())
             }
@@ -201,13 +221,22 @@ fn of_lengths(entry: Entry, block_tokens: u32) -> TraceLine {
     }
 }
 
-/// The file that is written until it is whole.
-fn beside(output: &Path) -> PathBuf {
-    let mut name = output
-        .file_name()
-        .map_or_else(OsString::new, OsString::from);
-    name.push(".partial");
-    output.with_file_name(name)
+/// The file that is written until it is whole: a new one beside `output`, so that no file that
+/// exists is touched.
+fn beside(output: &Path) -> io::Result<(PathBuf, File)> {
+    let mut number = 0_u32;
+    loop {
+        let mut name = output
+            .file_name()
+            .map_or_else(OsString::new, OsString::from);
+        name.push(format!(".{}-{number}.partial", process::id()));
+        let path = output.with_file_name(name);
+        match File::create_new(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn cannot_write(output: &Path) -> impl Fn(io::Error) -> DatasetError + '_ {

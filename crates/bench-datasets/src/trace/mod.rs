@@ -20,6 +20,7 @@ mod time;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{DatasetError, SampleContext};
 
@@ -30,15 +31,25 @@ pub use options::TraceOptions;
 pub(crate) use formats::{AzureRows, BlockRows, BlockTrace, BurstRows};
 pub(crate) use lines::{Lines, Place, open};
 pub(crate) use options::Slot;
-pub(crate) use play::{Played, Rows, play};
+pub(crate) use play::{MOST_PROMPT_TOKENS, Played, Rows, play};
 pub(crate) use prompts::{Asked, Cutter, Maker, Piece};
-pub(crate) use time::Moment;
+pub(crate) use time::{LONGEST, Moment, TOO_LATE};
 
 /// A chat message, as far as it is looked at.
 #[derive(Deserialize)]
 pub(crate) struct Message {
     #[serde(rename = "role")]
     _role: String,
+}
+
+/// Whether `raw` is a list of chat messages that can be sent, or what is wrong with it.
+pub(crate) fn messages(raw: &RawValue) -> Result<(), String> {
+    let list: Result<Vec<Message>, _> = serde_json::from_str(raw.get());
+    match list {
+        Ok(list) if list.is_empty() => Err("`messages` is empty".to_owned()),
+        Ok(_) => Ok(()),
+        Err(e) => Err(format!("`messages`: {}", crate::rows::without_place(&e))),
+    }
 }
 
 /// The file to read.

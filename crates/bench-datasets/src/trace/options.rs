@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::time::LONGEST;
 use crate::DatasetError;
+
+/// Requests that are made of a trace, at most.
+const MOST_REQUESTS: usize = 10_000_000;
 
 /// Which part of a trace is replayed, how fast and how often.
 ///
@@ -18,17 +22,20 @@ use crate::DatasetError;
 #[cfg_attr(feature = "cli", command(next_help_heading = "Dataset: traces"))]
 pub struct TraceOptions {
     /// Replay a trace so many times as fast as it was recorded; 0.5 is half as fast
-    #[cfg_attr(feature = "cli", arg(long, value_name = "FACTOR",
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FACTOR", allow_negative_numbers = true,
         default_value_t = TraceOptions::default().trace_speedup))]
     pub trace_speedup: f64,
 
     /// Begin so long after the beginning of the trace
-    #[cfg_attr(feature = "cli", arg(long, value_name = "SECONDS",
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SECONDS", allow_negative_numbers = true,
         default_value_t = TraceOptions::default().trace_start))]
     pub trace_start: f64,
 
     /// Replay so much of the trace, in its own time; all if not given
-    #[cfg_attr(feature = "cli", arg(long, value_name = "SECONDS"))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, value_name = "SECONDS", allow_negative_numbers = true)
+    )]
     pub trace_duration: Option<f64>,
 
     /// Replay that part so many times, one after the other
@@ -118,14 +125,19 @@ impl TraceOptions {
             let problem = format!("{speedup} is no speed; give a number above 0");
             return refuse("--trace-speedup", problem);
         }
-        if Duration::try_from_secs_f64(start).is_err() {
-            let problem = format!("{start} is no time; give seconds, 0 or more");
+        let time = |seconds| {
+            let time = Duration::try_from_secs_f64(seconds).ok();
+            time.filter(|time| *time <= LONGEST)
+        };
+        if time(start).is_none() {
+            let problem = format!("{start} is no time; give seconds, 0 or more, up to 10 years");
             return refuse("--trace-start", problem);
         }
         if let Some(duration) = self.trace_duration
-            && !Duration::try_from_secs_f64(duration).is_ok_and(|length| !length.is_zero())
+            && time(duration).is_none_or(|length| length.is_zero())
         {
-            let problem = format!("{duration} is no length of time; give seconds above 0");
+            let problem =
+                format!("{duration} is no length of time; give seconds above 0, up to 10 years");
             return refuse("--trace-duration", problem);
         }
         if self.trace_loop == 0 {
@@ -163,6 +175,7 @@ impl TraceOptions {
             None => period(window, start)?,
         };
         let total = window.len().saturating_mul(self.trace_loop as usize);
+        self.check_total(window, start, period, total.min(wanted))?;
         let mut slots = Vec::with_capacity(total.min(wanted));
         'rounds: for round in 0..self.trace_loop {
             let shift = u64::from(round).saturating_mul(period);
@@ -184,6 +197,40 @@ impl TraceOptions {
             beyond: total - slots.len(),
             slots,
         })
+    }
+
+    /// Refuses `total` requests of `window` that are too many, or take too long.
+    fn check_total(
+        &self,
+        window: &[Duration],
+        start: u64,
+        period: u64,
+        total: usize,
+    ) -> Result<(), DatasetError> {
+        let refuse = |option, problem| Err(DatasetError::Option { option, problem });
+        if total > MOST_REQUESTS {
+            let problem = format!(
+                "{total} requests cannot be kept in memory, and {MOST_REQUESTS} are the most; \
+                 give --num-prompts or fewer rounds"
+            );
+            return refuse("--trace-loop", problem);
+        }
+        let Some(last) = total.checked_sub(1) else {
+            return Ok(());
+        };
+        let at = nanos(window[last % window.len()]) - start;
+        let rounds = (last / window.len()) as f64;
+        let nanos = (at as f64 + rounds * period as f64) / self.trace_speedup;
+        if nanos <= LONGEST.as_nanos() as f64 {
+            return Ok(());
+        }
+        let years = nanos / LONGEST.as_nanos() as f64 * 10.0;
+        let (option, cure) = match self.trace_speedup < 1.0 {
+            true => ("--trace-speedup", "give a greater speed"),
+            false => ("--trace-loop", "give fewer rounds"),
+        };
+        let problem = format!("the requests would take {years:.0} years, and 10 are the most");
+        refuse(option, format!("{problem}; {cure}"))
     }
 
     fn nothing_in(&self, arrivals: &[Duration]) -> DatasetError {
@@ -348,6 +395,40 @@ mod tests {
             let message = message(options, &[0.0, 1.0]);
             assert!(message.starts_with(flag), "{message}");
         }
+        for (options, expected) in [
+            (
+                TraceOptions {
+                    trace_speedup: 1e-300,
+                    ..plain
+                },
+                "--trace-speedup: the requests would take",
+            ),
+            (
+                TraceOptions {
+                    trace_start: 1e12,
+                    ..plain
+                },
+                "--trace-start: 1000000000000 is no time",
+            ),
+            (
+                TraceOptions {
+                    trace_loop: u32::MAX,
+                    trace_duration: Some(3e8),
+                    ..plain
+                },
+                "--trace-loop: the requests would take",
+            ),
+        ] {
+            let message = message(options, &[0.0, 1.0]);
+            assert!(message.starts_with(expected), "{message}");
+        }
+        let endless = TraceOptions {
+            trace_loop: u32::MAX,
+            ..plain
+        };
+        let error = endless.slots(&at(&[0.0, 1e-3]), usize::MAX).unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("--trace-loop: 85899"), "{error}");
         let late = TraceOptions {
             trace_start: 9.0,
             trace_duration: Some(1.0),

@@ -8,14 +8,18 @@ use bench_types::{Conversation, Turn};
 
 use super::formats::Entry;
 use super::line::HashId;
+use super::lines::Place;
 use super::options::{Slot, Slots};
 use super::prompts::{Asked, Cutter, Maker, Piece};
-use super::time::Moment;
+use super::time::{LONGEST, Moment, TOO_LATE};
 use crate::{DatasetError, SampleContext};
 
 /// Why a request of a trace cannot be sent.
 const NO_PROMPT: &str = "without prompt tokens";
 const NO_OUTPUT: &str = "without output tokens";
+
+/// The longest prompt that is made; no model has room for as many.
+pub(crate) const MOST_PROMPT_TOKENS: u32 = 100_000_000;
 
 /// How long a request was, and when.
 #[derive(Clone, Debug)]
@@ -57,8 +61,19 @@ impl Rows {
         leave_out: impl Fn(&Entry) -> Option<&'static str>,
     ) -> Result<Rows, DatasetError> {
         let mut rows = Rows::default();
+        let mut last: Option<(Moment, Place)> = None;
         for entry in entries {
             let entry = entry?;
+            if entry.input > MOST_PROMPT_TOKENS {
+                let problem = format!(
+                    "a prompt of {} tokens cannot be made: {MOST_PROMPT_TOKENS} are the most",
+                    entry.input
+                );
+                return Err(entry.place.error(problem, "take the line out"));
+            }
+            if last.as_ref().is_none_or(|(at, _)| *at < entry.at) {
+                last = Some((entry.at, entry.place.clone()));
+            }
             rows.entries += 1;
             rows.begin = Some(rows.begin.map_or(entry.at, |begin| begin.min(entry.at)));
             match leave_out(&entry).or_else(|| unusable(entry.input, entry.output)) {
@@ -71,6 +86,11 @@ impl Rows {
                     line: entry.place.line,
                 }),
             }
+        }
+        if let Some((begin, (at, place))) = rows.begin.zip(last)
+            && at.since(begin) > LONGEST
+        {
+            return Err(place.error(TOO_LATE, "give the unit of the trace's times"));
         }
         Ok(rows)
     }
@@ -164,6 +184,28 @@ impl Played {
         }
     }
 
+    /// Refuses turns that repeat more than a prompt can have.
+    fn check(self, rows: &[Lengths], slots: &[Slot]) -> Result<(), DatasetError> {
+        let repeats = u64::from(self.turns.saturating_sub(1));
+        let last_turn = |slot: &Slot| {
+            let row = &rows[slot.row];
+            let (input, output) = (u64::from(row.input), u64::from(row.output));
+            (input + (input + output).saturating_mul(repeats), row.line)
+        };
+        let (tokens, line) = slots.iter().map(last_turn).max().unwrap_or_default();
+        if tokens <= u64::from(MOST_PROMPT_TOKENS) {
+            return Ok(());
+        }
+        Err(DatasetError::Option {
+            option: "--mooncake-num-rounds",
+            problem: format!(
+                "{} turns of the request on line {line} come to a prompt of {tokens} tokens, and \
+                 {MOST_PROMPT_TOKENS} are the most; ask for fewer",
+                self.turns
+            ),
+        })
+    }
+
     /// Requests with hash ids for blocks of so many tokens.
     pub(crate) fn blocks(dataset: &'static str, block_tokens: u32) -> Played {
         Played {
@@ -183,6 +225,7 @@ pub(crate) fn play(
     if slots.is_empty() {
         return Ok(Vec::new());
     }
+    how.check(rows, slots)?;
     if how.block_tokens.is_some() {
         tell_short_lists(cx, how, rows, slots);
     }

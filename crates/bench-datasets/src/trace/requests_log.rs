@@ -5,7 +5,8 @@
 //! milliseconds if it is above 100,000,000,000, or a date. The prompt is the body's `messages` or
 //! `prompt`. How many tokens may come back is, first that there is: the completion tokens of the
 //! `usage` of the answer (in `response`), `max_completion_tokens`, `max_tokens`, what the importer is
-//! told. The text of the answer is carried over as `reply`.
+//! told. The text of the answer is carried over as `reply`. A field that is `null` is as if it were
+//! not there; a request that may have no token back is left out.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -14,8 +15,11 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::import::Imported;
 use super::line::TraceLine;
 use super::lines::{Lines, Place};
+use super::messages;
+use super::play::unusable;
 use super::time::Moment;
 use crate::DatasetError;
 
@@ -35,8 +39,7 @@ type Fields = BTreeMap<String, Box<RawValue>>;
 #[derive(Default, Deserialize)]
 struct Answer {
     usage: Option<Usage>,
-    #[serde(default)]
-    choices: Vec<Choice>,
+    choices: Option<Vec<Choice>>,
     /// In the output of the Batch API the answer is one level deeper.
     body: Option<Box<Answer>>,
 }
@@ -75,10 +78,11 @@ impl<R: BufRead> RequestLog<R> {
     pub(super) fn next(
         &mut self,
         not_carried: &mut BTreeMap<String, u64>,
-    ) -> Result<Option<TraceLine>, DatasetError> {
+    ) -> Result<Option<Imported>, DatasetError> {
         let Some((place, mut fields)) = self.lines.value::<Fields>()? else {
             return Ok(None);
         };
+        leave_nulls(&mut fields);
         let at = time(&place, &mut fields)?;
         let answer = fields.remove("response");
         let answer: Option<Answer> = answer
@@ -99,6 +103,7 @@ impl<R: BufRead> RequestLog<R> {
             Some((name, raw)) => read(&place, name, &raw)?,
             None => fields,
         };
+        leave_nulls(&mut body);
         let mut line = TraceLine {
             at: Some(at.seconds()),
             ..TraceLine::default()
@@ -111,13 +116,16 @@ impl<R: BufRead> RequestLog<R> {
         if line.messages.is_some() == line.prompt.is_some() {
             return Err(place.error("it has to have either `messages` or `prompt`", CURE));
         }
+        if let Some(raw) = &line.messages {
+            messages(raw).map_err(|problem| place.error(problem, CURE))?;
+        }
+        if line.prompt.as_deref() == Some("") {
+            return Err(place.error("`prompt` is empty", CURE));
+        }
         let mut limit = None;
         for name in ["max_completion_tokens", "max_tokens"] {
-            let told: Option<Option<u32>> = body
-                .remove(name)
-                .map(|raw| read(&place, name, &raw))
-                .transpose()?;
-            limit = limit.or(told.flatten());
+            let told = body.remove(name).map(|raw| read(&place, name, &raw));
+            limit = limit.or(told.transpose()?);
         }
         let usage = answer.usage.and_then(|usage| usage.completion_tokens);
         let output = usage
@@ -130,16 +138,23 @@ impl<R: BufRead> RequestLog<R> {
                 "give the importer --output-tokens",
             )
         })?;
+        if let Some(reason) = unusable(1, line.output_tokens) {
+            return Ok(Some(Imported::LeftOut(reason)));
+        }
         line.reply = answer
             .choices
-            .into_iter()
-            .next()
+            .and_then(|choices| choices.into_iter().next())
             .and_then(|choice| choice.text.or(choice.message?.content));
         for field in body.into_keys() {
             *not_carried.entry(field).or_default() += 1;
         }
-        Ok(Some(line))
+        Ok(Some(Imported::Line(Box::new(line))))
     }
+}
+
+/// Takes out the fields that say nothing.
+fn leave_nulls(fields: &mut Fields) {
+    fields.retain(|_, value| value.get() != "null");
 }
 
 /// When a request was sent.

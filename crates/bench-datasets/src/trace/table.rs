@@ -41,6 +41,13 @@ impl<R: BufRead> Table<R> {
         };
         let header = table.reader.headers().cloned();
         let header = header.map_err(|error| table.broken(error))?;
+        if header.iter().all(str::is_empty) {
+            return Err(DatasetError::NothingUsable {
+                path: path.to_owned(),
+                entries: 0,
+                problem: "the file is empty",
+            });
+        }
         for name in names {
             let found = header.iter().position(|column| {
                 column

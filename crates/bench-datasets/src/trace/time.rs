@@ -6,6 +6,13 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
+/// The longest that a trace and a pause in it may take: 10 years, which is longer than any run.
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// What is wrong with a request that is sent later than that.
+pub(crate) const TOO_LATE: &str =
+    "its time is more than 10 years after the beginning of the trace (is it in another unit?)";
+
 /// A moment on a trace's own clock, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(pub(crate) i64);

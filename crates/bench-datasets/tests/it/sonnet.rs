@@ -138,3 +138,39 @@ fn lengths_that_cannot_be_had_are_refused() {
     cx.tokenizer = None;
     assert!(failure(&dataset(200, 0), &cx).contains("--tokenizer"));
 }
+
+#[test]
+fn a_nonce_leaves_prompts_as_long_as_asked_for() {
+    let tokenizer = builtin();
+    let mean = |nonce, input| {
+        let mut cx = context(&tokenizer, 60, 5);
+        cx.nonce = nonce;
+        let dataset = Sonnet {
+            sonnet_input_len: input,
+            sonnet_prefix_len: 0,
+            ..Sonnet::default()
+        };
+        let made = dataset.sample(&cx).unwrap();
+        let tokens = made.iter().map(|one| one.turns[0].prompt_tokens.unwrap());
+        f64::from(tokens.sum::<u32>()) / 60.0
+    };
+    for input in [100, 550] {
+        let (without, with) = (mean(None, input), mean(Some(4), input));
+        assert!((without - with).abs() < 8.0, "{without} {with}");
+    }
+    let mut cx = context(&tokenizer, 3, 1);
+    cx.nonce = Some(1);
+    let dataset = |input, prefix| Sonnet {
+        sonnet_input_len: input,
+        sonnet_prefix_len: prefix,
+        ..Sonnet::default()
+    };
+    for (input, prefix, flag) in [
+        (25, 0, "--sonnet-input-len: 25 tokens leave no room"),
+        (100, 100, "--sonnet-prefix-len: 100 tokens do not fit"),
+    ] {
+        let message = failure(&dataset(input, prefix), &cx);
+        assert!(message.starts_with(flag), "{message}");
+        assert!(message.contains("--fixed-prompts"), "{message}");
+    }
+}

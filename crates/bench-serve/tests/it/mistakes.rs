@@ -30,6 +30,16 @@ fn bad_command_lines_are_explained() {
         &["burstiness -1"],
     );
     assert_fails(
+        &bench_serve(&["--sim", "--apply-chat-template"]),
+        2,
+        &["--apply-chat-template", "leave it out"],
+    );
+    assert_fails(
+        &bench_serve(&["--sim", "--request-rate", "9", "--trace-speedup", "2"]),
+        2,
+        &["--trace-speedup", "--request-rate"],
+    );
+    assert_fails(
         &bench_serve(&["--sim", "--num-prompts", "0"]),
         2,
         &["--num-prompts"],

@@ -152,3 +152,41 @@ fn what_is_not_there_is_said() {
         &["--trace-start", "3 requests, from 0 s to 0.09 s"],
     );
 }
+
+#[test]
+fn a_trace_is_replayed_for_a_time_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many.jsonl");
+    // More requests than are sent without being told how many, and some that come too late.
+    let line = |row: u32| {
+        let at = f64::from(row) / 3000.0;
+        json!({"at": at, "input_tokens": 4, "output_tokens": 1}).to_string()
+    };
+    let lines: Vec<String> = (0..1800).map(line).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let server = server();
+    let url = server.url();
+    let line = [
+        "--base-url",
+        &url,
+        "--tokenizer",
+        "builtin",
+        "--dataset-name",
+        "replay",
+        "--dataset-path",
+        text(&path),
+        "--trace-speedup",
+        "0.5",
+        "--duration",
+        "0.8",
+        "--save-result",
+        "--result-dir",
+        text(folder.path()),
+        "--result-filename",
+        "result.json",
+    ];
+    succeeded(&bench_serve(&line));
+    // 0.8 s at half the speed are the first 0.4 s of the trace.
+    let result = result(&folder.path().join("result.json"));
+    assert_eq!(result["bench"]["requests"]["planned"], 1200);
+}

@@ -95,6 +95,7 @@ impl RunOptions {
         let sample = |count, seed, nonce| {
             let mut context = self.dataset.context(tokenizer, count, seed);
             context.nonce = nonce;
+            context.trace = self.trace_within_duration();
             context.takes_token_ids = takes_token_ids(backend);
             context.chat_template = template.as_ref();
             context.warnings = Some(&said);
@@ -135,7 +136,11 @@ impl RunOptions {
     ) -> Result<Option<ChatTemplate>, OptionsError> {
         let options = &self.dataset;
         let applies = options.apply_chat_template;
-        let wanted = !options.skip_chat_template && (applies || dataset.takes_chat_template());
+        let takes = match applies {
+            true => dataset.can_take_chat_template(),
+            false => dataset.takes_chat_template(),
+        };
+        let wanted = takes && !options.skip_chat_template;
         let asked_for = match &options.chat_template_kwargs {
             _ if applies => Some("--apply-chat-template"),
             Some(_) => Some("--chat-template-kwargs"),

@@ -1,5 +1,6 @@
 //! When requests leave.
 
+use bench_datasets::TraceOptions;
 use bench_types::{Conversation, Nanos};
 
 use crate::cli::{OptionsError, RunOptions};
@@ -24,6 +25,11 @@ impl RunOptions {
                 "--client-threads",
                 "it takes at least one",
             ));
+        }
+        if self.dataset.trace.trace_speedup != 1.0 && self.leaves_times_aside() {
+            let problem = "--request-rate, ramps, --stages and --no-self-timed leave the times of \
+                           the trace aside, and its speed with them; leave one of the two out";
+            return Err(OptionsError::flag("--trace-speedup", problem));
         }
         let shape = &self.shape;
         let (burstiness, seed) = (load.burstiness, load.seed);
@@ -67,12 +73,33 @@ impl RunOptions {
     /// as there are in the part of a trace that is asked for, or as the options of the dataset come
     /// to.
     pub(super) fn requests(&self, arrivals: &Arrivals) -> usize {
-        let part = self.dataset.trace.says_how_many().then_some(usize::MAX);
+        let trace = self.trace_within_duration();
+        let replayed = self.dataset.dataset().is_ok_and(|set| set.has_arrivals());
+        let part = (replayed && trace.says_how_many()).then_some(usize::MAX);
         let dataset = || self.dataset.dataset().ok()?.count();
         let asked = self.load.num_prompts.or(part);
         let asked = asked.or_else(|| self.room(arrivals));
         let asked = asked.or(arrivals.count()).or_else(dataset);
         asked.unwrap_or_else(|| self.load.requests())
+    }
+
+    /// Which part of a trace is replayed: no more than --duration has time for, if the times of
+    /// the trace are those that requests leave at.
+    pub(super) fn trace_within_duration(&self) -> TraceOptions {
+        let mut trace = self.dataset.trace;
+        let open = trace.trace_duration.is_none() && trace.trace_loop == 1;
+        let counted = self.load.num_prompts.is_some();
+        if open && !counted && !self.leaves_times_aside() {
+            trace.trace_duration = self.extent.duration.map(|time| time * trace.trace_speedup);
+        }
+        trace
+    }
+
+    /// Whether requests leave at other times than those of the dataset.
+    fn leaves_times_aside(&self) -> bool {
+        let (load, shape) = (&self.load, &self.shape);
+        let paced = load.request_rate.is_finite() || shape.ramp_up_strategy.is_some();
+        paced || !shape.stages.is_empty() || shape.no_self_timed
     }
 
     /// The times of the dataset, if they are what requests leave at; the conversations are put

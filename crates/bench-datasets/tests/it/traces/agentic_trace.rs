@@ -9,8 +9,7 @@ const TRACE: &str = r#"{
     [
       {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}],
        "prompt_tokens": 10},
-      {"messages": [{"role": "tool", "tool_call_id": "1", "content": "b"}]},
-      {"messages": []}
+      {"messages": [{"role": "tool", "tool_call_id": "1", "content": "b"}]}
     ],
     [],
     [{"messages": [{"role": "user", "content": "c"}]}]
@@ -77,6 +76,15 @@ fn errors_name_the_line() {
             "{\"conversations\": [[],\n[{\"messages\":\n7}]]}",
             ":3: entry 2: invalid type: integer `7`",
         ),
+        (
+            "{\"conversations\": [[{\"messages\": [{\"role\": \"user\"}]},\n{\"messages\": []}]]}",
+            ":2: entry 1: `messages` is empty",
+        ),
+        (
+            "{\"conversations\": [[{\"messages\": [{\"role\": \"user\"}]},\n{\"message\": []}]]}",
+            ":2: entry 1: missing field `messages`",
+        ),
+        ("\n", "the file is empty"),
         (
             "{\"talks\": []}",
             ":1: entry 1: missing field `conversations`",

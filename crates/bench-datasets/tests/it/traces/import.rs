@@ -137,14 +137,15 @@ fn a_record_log_is_a_trace_of_what_was_asked() {
     let record = |conversation, turn, sent: u64, closed: u64, outcome: &str, kind: &str| {
         format!(
             r#"{{"record": {{"request": {{"id": 0, "conversation": {conversation}, "turn": {turn},
-            "kind": "{kind}", "prompt_tokens": 30, "max_output_tokens": 20, "output_tokens": 11,
+            "kind": "{kind}", "model_index": {conversation}, "class_index": {conversation}, "prompt_tokens": 30, "max_output_tokens": 20, "output_tokens": 11,
             "timeline": {{"scheduled": 0, "sent": {sent}, "closed": {closed}}},
             "outcome": {outcome}}}, "marks": {{}}}}}}"#
         )
         .replace('\n', " ")
     };
     let log = [
-        r#"{"bench_record_log": 1, "setup": {}}"#.to_owned(),
+        r#"{"bench_record_log": 1, "setup": {"models": ["m", "a"], "classes": ["x", "y"]}}"#
+            .to_owned(),
         record(9, 0, 1, 2, r#"{"completed": "length"}"#, "warm_up"),
         record(
             0,
@@ -182,6 +183,9 @@ fn a_record_log_is_a_trace_of_what_was_asked() {
     assert_eq!(arrivals(&made), [0.0, 0.1]);
     assert_eq!(made[0].turns.len(), 2);
     assert_eq!(made[0].turns[1].pause.as_millis(), 250);
+    let adapters: Vec<_> = made.iter().map(|one| one.adapter.as_deref()).collect();
+    assert_eq!(adapters, [Some("m"), Some("a")]);
+    assert_eq!(made[1].class.as_deref(), Some("y"));
     assert_eq!(lengths(&made), [(30, 11), (30, 20)]);
 
     let (input, output) = (file("{\"a\": 1}\n"), folder.path().join("other.jsonl"));
@@ -191,6 +195,69 @@ fn a_record_log_is_a_trace_of_what_was_asked() {
         message.contains(":1: entry 1: it is not the first line of a record log"),
         "{message}"
     );
+}
+
+#[test]
+fn fields_of_a_log_that_say_nothing_are_as_if_not_there() {
+    let log = r#"{"timestamp": null, "time": 5, "body": null, "prompt": null, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4, "tools": null, "response": null}
+{"timestamp": 6, "body": {"prompt": "Once", "max_tokens": 0}}
+{"timestamp": 7, "prompt": "Once", "max_tokens": 3, "response": {"usage": null, "choices": null}}
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let (summary, _) = import(TraceFormat::OpenAi, log, folder.path());
+    assert_eq!(
+        summary.to_string(),
+        "2 requests written\n1 requests left out: without output tokens\n"
+    );
+    for (line, expected) in [
+        (
+            r#"{"time": 5, "messages": "Hi", "max_tokens": 4}"#,
+            "`messages`: invalid type",
+        ),
+        (
+            r#"{"time": 5, "messages": [], "max_tokens": 4}"#,
+            "`messages` is empty",
+        ),
+        (
+            r#"{"time": 5, "prompt": "", "max_tokens": 4}"#,
+            "`prompt` is empty",
+        ),
+        (
+            r#"{"time": 5, "prompt": "Once", "max_tokens": 0}"#,
+            "none of the 1 entries can be used",
+        ),
+        ("", "the file is empty"),
+    ] {
+        let (input, output) = (file(line), folder.path().join("none.jsonl"));
+        let message = import_trace(&input, &output, &options(TraceFormat::OpenAi));
+        let message = message.unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+        assert!(!output.exists());
+    }
+}
+
+#[test]
+fn no_file_beside_the_output_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("trace.jsonl");
+    for number in 0..2 {
+        let input = folder.path().join("trace.jsonl.partial");
+        let other = format!("trace.jsonl.{}-{number}.partial", std::process::id());
+        let other = folder.path().join(other);
+        for path in [&input, &other] {
+            fs::write(path, super::mooncake::TRACE).unwrap();
+        }
+        let replacing = ImportOptions {
+            overwrite: true,
+            ..options(TraceFormat::Mooncake)
+        };
+        let summary = import_trace(&input, &output, &replacing).unwrap();
+        assert_eq!(summary.written, 2);
+        for path in [&input, &other] {
+            assert_eq!(fs::read_to_string(path).unwrap(), super::mooncake::TRACE);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3 + number);
+    }
 }
 
 #[test]

@@ -142,3 +142,32 @@ fn errors_name_the_line() {
     };
     assert!(failure(&no_unit, &cx).starts_with("--timed-trace-sec-multiplier: 0 makes"));
 }
+
+#[test]
+fn what_cannot_be_replayed_is_refused_by_its_place() {
+    let tokenizer = builtin();
+    let line = |at: &str, input: &str, ids: &str| {
+        format!(
+            "{{\"timestamp\": {at}, \"input_length\": {input}, \"output_length\": 1, \
+             \"{ids}\": [1]}}\n"
+        )
+    };
+    for (trace, expected) in [
+        (
+            line("0", "9", "blocks") + &line("1", "9", "blocks"),
+            "--timed-trace-label-hash-ids: no line of",
+        ),
+        (
+            line("1000000000", "9", "hash_ids") + &line("1", "9", "hash_ids"),
+            ":1: entry 1: its time is more than 10 years",
+        ),
+        (
+            line("0", "9", "hash_ids") + &line("1", "4000000000", "hash_ids"),
+            ":2: entry 2: a prompt of 4000000000 tokens",
+        ),
+    ] {
+        let path = file(&trace);
+        let message = failure(&TimedTrace::default(), &at(&tokenizer, &path, 9));
+        assert!(message.contains(expected), "{message}");
+    }
+}
