@@ -135,6 +135,7 @@ impl Arrivals {
     }
 
     /// The rate in requests per second, if it is one and the same throughout.
+    #[cfg(feature = "cli")]
     pub(crate) fn constant_rate(&self) -> Option<f64> {
         match self.shape {
             Shape::Rate(rate) => Some(rate),
