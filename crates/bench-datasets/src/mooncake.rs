@@ -16,8 +16,7 @@
 use bench_types::Conversation;
 use serde::{Deserialize, Serialize};
 
-use crate::timed_trace::NOTHING;
-use crate::trace::{self, BlockRows, BlockTrace, Played, Rows};
+use crate::trace::{self, BlockTrace, Played, Rows};
 use crate::{Dataset, DatasetError, SampleContext};
 
 const NAME: &str = "mooncake";
@@ -116,9 +115,7 @@ impl Dataset for Mooncake {
         self.check()?;
         let path = trace::path(cx, NAME, self.mooncake_workload.format())?;
         let format = BlockTrace::usual(UNIT * self.mooncake_slowdown_factor);
-        let entries = BlockRows::new(trace::open(path)?, path, format);
-        let mut rows = Rows::read(entries, |_| None)?;
-        rows.check_usable(path, NOTHING)?;
+        let mut rows = Rows::of_blocks(path, format)?;
         let slots = rows.schedule(cx, NAME)?;
         let how = Played {
             turns: self.mooncake_num_rounds,

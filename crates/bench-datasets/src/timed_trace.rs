@@ -25,14 +25,10 @@ use std::path::Path;
 use bench_types::Conversation;
 use serde::{Deserialize, Serialize};
 
-use crate::trace::{self, BlockRows, BlockTrace, Played, Rows};
+use crate::trace::{self, BlockTrace, Played, Rows};
 use crate::{Dataset, DatasetError, SampleContext};
 
 const NAME: &str = "timed_trace";
-
-/// What to do if a trace has no request that can be sent.
-pub(crate) const NOTHING: &str =
-    "no line has tokens for a prompt and for an answer; give another file";
 
 /// Traces of blocks with hash ids
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,9 +96,7 @@ impl Dataset for TimedTrace {
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError> {
         let format = self.format()?;
         let path = trace::path(cx, NAME, "JSONL of requests with hash ids")?;
-        let entries = BlockRows::new(trace::open(path)?, path, format);
-        let mut rows = Rows::read(entries, |_| None)?;
-        rows.check_usable(path, NOTHING)?;
+        let mut rows = Rows::of_blocks(path, format)?;
         self.check_hash_ids(&rows, path)?;
         let slots = rows.schedule(cx, NAME)?;
         let how = Played::blocks(NAME, self.timed_trace_chunk_hash_size);

@@ -28,7 +28,7 @@ pub use import::{ImportOptions, ImportSummary, TraceFormat, import_trace};
 pub use line::{HashId, TraceHistory, TraceLine};
 pub use options::TraceOptions;
 
-pub(crate) use formats::{AzureRows, BlockRows, BlockTrace, BurstRows};
+pub(crate) use formats::{AzureRows, BlockTrace, BurstRows};
 pub(crate) use lines::{Lines, Place, open};
 pub(crate) use options::Slot;
 pub(crate) use play::{MOST_PROMPT_TOKENS, Played, Rows, play};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bench_types::{Conversation, Turn};
 
-use super::formats::Entry;
+use super::formats::{BlockRows, BlockTrace, Entry};
 use super::line::HashId;
-use super::lines::Place;
+use super::lines::{Place, open};
 use super::options::{Slot, Slots};
 use super::prompts::{Asked, Cutter, Maker, Piece};
 use super::time::{LONGEST, Moment, TOO_LATE};
@@ -92,6 +92,17 @@ impl Rows {
         {
             return Err(place.error(TOO_LATE, "give the unit of the trace's times"));
         }
+        Ok(rows)
+    }
+
+    /// Reads a file of requests with hash ids, of which at least one can be sent.
+    pub(crate) fn of_blocks(path: &Path, format: BlockTrace<'_>) -> Result<Rows, DatasetError> {
+        let entries = BlockRows::new(open(path)?, path, format);
+        let rows = Rows::read(entries, |_| None)?;
+        rows.check_usable(
+            path,
+            "no line has tokens for a prompt and for an answer; give another file",
+        )?;
         Ok(rows)
     }
 

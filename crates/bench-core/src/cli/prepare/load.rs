@@ -73,13 +73,13 @@ impl RunOptions {
     /// as there are in the part of a trace that is asked for, or as the options of the dataset come
     /// to.
     pub(super) fn requests(&self, arrivals: &Arrivals) -> usize {
-        let trace = self.trace_within_duration();
-        let replayed = self.dataset.dataset().is_ok_and(|set| set.has_arrivals());
-        let part = (replayed && trace.says_how_many()).then_some(usize::MAX);
-        let dataset = || self.dataset.dataset().ok()?.count();
-        let asked = self.load.num_prompts.or(part);
+        // One that cannot be is refused where its conversations are made.
+        let dataset = self.dataset.dataset().ok();
+        let replayed = dataset.as_ref().is_some_and(|set| set.has_arrivals());
+        let part = replayed && self.trace_within_duration().says_how_many();
+        let asked = self.load.num_prompts.or(part.then_some(usize::MAX));
         let asked = asked.or_else(|| self.room(arrivals));
-        let asked = asked.or(arrivals.count()).or_else(dataset);
+        let asked = asked.or(arrivals.count()).or_else(|| dataset?.count());
         asked.unwrap_or_else(|| self.load.requests())
     }
 
