@@ -100,10 +100,10 @@ async fn release(
 ) -> Option<Box<Exchange>> {
     let asked = &cx.conversation(ticket).turns[turn as usize];
     let mut exchange = match talk {
-        None => Exchange::encode(cx, ticket, turn),
+        None => Exchange::encode(cx, ticket, turn, parent.at),
         Some(Talk { said, repeated }) => {
             said.ask(&asked.prompt);
-            Exchange::encode_after(cx, ticket, turn, &said.as_prompt(), *repeated)
+            Exchange::encode_after(cx, ticket, turn, parent.at, &said.as_prompt(), *repeated)
         }
     };
     let due = parent.at.saturating_add(asked.pause.into());

@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use crate::RunError;
 use crate::answers::Answers;
 use crate::collector::{Collector, Crew, Worker};
+use crate::host::CpuTicks;
 use crate::observer::{Observer, Phase};
 use crate::plan::Plan;
 use crate::record_log::{Log, LogThread};
@@ -107,6 +108,7 @@ pub(crate) async fn record(
     for crew in std::iter::once(&load).chain(&probes) {
         crew.shared.tickets.begin(start);
     }
+    let ticks = CpuTicks::until_now();
     start_sender.send_replace(Some(start));
     observer.phase(warm_up_phase.unwrap_or(phase));
 
@@ -114,6 +116,7 @@ pub(crate) async fn record(
     let measuring = warm_up_phase.map(|_| phase);
     let mut collector = Collector::new(&load.shared, observer, records, measuring);
     let reports = collector.watch(load, probes).await?;
+    let ticks = CpuTicks::until_now().zip(ticks);
     given_up.0 = None;
     let time_is_over = collector.time_is_over();
     let mut records = collector.into_records();
@@ -124,7 +127,10 @@ pub(crate) async fn record(
         begun: start,
         time_is_over,
     };
-    let facts = ending.facts(&plan, &clock, &records);
+    let facts = RunFacts {
+        stolen_cpu: ticks.and_then(|(after, before)| after.stolen_since(before)),
+        ..ending.facts(&plan, &clock, &records)
+    };
     let (facts, answers) = merge(facts, reports);
     let log = match log_thread.map(LogThread::join) {
         None => None,

@@ -68,10 +68,10 @@ pub(crate) enum Admission {
 }
 
 impl Exchange {
-    /// Takes a slot for the first turn of a conversation: encodes the request and sets a pooled
-    /// connection aside for it, if there is one.
-    pub(crate) fn prepare(cx: &Rc<WorkerContext>, ticket: Ticket) -> Exchange {
-        let mut exchange = Exchange::encode(cx, ticket, 0);
+    /// The first turn of a conversation, which has a slot since `released`: encodes the request
+    /// and sets a pooled connection aside for it, if there is one.
+    pub(crate) fn prepare(cx: &Rc<WorkerContext>, ticket: Ticket, released: Nanos) -> Exchange {
+        let mut exchange = Exchange::encode(cx, ticket, 0, released);
         if let Some(server) = cx.plan.servers.foreseen(exchange.place()) {
             exchange.go_to(server);
         }
@@ -90,9 +90,14 @@ impl Exchange {
     }
 
     /// The request of a turn whose prompt is whole as it stands.
-    pub(crate) fn encode(cx: &Rc<WorkerContext>, ticket: Ticket, turn: u32) -> Exchange {
+    pub(crate) fn encode(
+        cx: &Rc<WorkerContext>,
+        ticket: Ticket,
+        turn: u32,
+        released: Nanos,
+    ) -> Exchange {
         let asked = &cx.conversation(ticket).turns[turn as usize];
-        Exchange::new(cx, ticket, turn).encoded(&asked.prompt)
+        Exchange::new(cx, ticket, turn, released).encoded(&asked.prompt)
     }
 
     /// The request of a turn that repeats what was said before it: `prompt` is all of it.
@@ -100,10 +105,11 @@ impl Exchange {
         cx: &Rc<WorkerContext>,
         ticket: Ticket,
         turn: u32,
+        released: Nanos,
         prompt: &Prompt,
         repeated: Repeated,
     ) -> Exchange {
-        let mut exchange = Exchange::new(cx, ticket, turn);
+        let mut exchange = Exchange::new(cx, ticket, turn, released);
         exchange.repeated = Some(repeated);
         exchange.encoded(prompt)
     }
@@ -116,18 +122,17 @@ impl Exchange {
         server: Option<usize>,
         due: Nanos,
     ) -> Exchange {
-        let mut exchange = Exchange::new(cx, ticket, turn);
+        let mut exchange = Exchange::new(cx, ticket, turn, cx.clock.now());
         exchange.server = server;
-        exchange.stream.seen.timeline.released(cx.clock.now());
         exchange.stream.seen.timeline.scheduled(due);
         exchange
     }
 
-    fn new(cx: &Rc<WorkerContext>, ticket: Ticket, turn: u32) -> Exchange {
+    fn new(cx: &Rc<WorkerContext>, ticket: Ticket, turn: u32, released: Nanos) -> Exchange {
         let plan = cx.plan_of(ticket);
         let keep_reply = cx.conversation(ticket).history == History::Live;
         let keep_text = plan.keep_text != KeepText::Never;
-        Exchange {
+        let mut exchange = Exchange {
             cx: Rc::clone(cx),
             ticket,
             turn,
@@ -141,7 +146,9 @@ impl Exchange {
             closed: None,
             cancel: plan.cancel_of(ticket, turn),
             prefill: None,
-        }
+        };
+        exchange.stream.seen.timeline.released(released);
+        exchange
     }
 
     /// With the bytes of its request.
@@ -166,7 +173,6 @@ impl Exchange {
             }
             Err(error) => self.unsendable = Some(error.into()),
         }
-        self.stream.seen.timeline.released(self.cx.clock.now());
         self
     }
 

@@ -81,6 +81,39 @@ fn bytes(size: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
+/// What the CPUs of this machine have done since it was started, in ticks of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CpuTicks {
+    all: u64,
+    /// Wanted by this machine, and given to others by its host.
+    stolen: u64,
+}
+
+impl CpuTicks {
+    /// Until now; `None` if the system does not tell.
+    pub(crate) fn until_now() -> Option<CpuTicks> {
+        CpuTicks::of(&fs::read_to_string("/proc/stat").ok()?)
+    }
+
+    /// Of the text of `/proc/stat`, where the eighth time is the stolen one and the ninth and
+    /// tenth are parts of the first two.
+    fn of(stat: &str) -> Option<CpuTicks> {
+        let all_cpus = stat.lines().next()?.strip_prefix("cpu ")?;
+        let ticks = all_cpus.split_whitespace().map(str::parse);
+        let ticks: Vec<u64> = ticks.take(8).collect::<Result<_, _>>().ok()?;
+        Some(CpuTicks {
+            all: ticks.iter().sum(),
+            stolen: *ticks.get(7)?,
+        })
+    }
+
+    /// The share of all that was stolen since `before`.
+    pub(crate) fn stolen_since(self, before: CpuTicks) -> Option<f64> {
+        let all = self.all.checked_sub(before.all).filter(|&all| all > 0)?;
+        Some(self.stolen.saturating_sub(before.stolen) as f64 / all as f64)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +127,17 @@ mod tests {
         assert_eq!(bytes("much"), None);
     }
 
+    #[test]
+    fn stolen_time_is_a_share_of_all_time() {
+        let before = CpuTicks::of("cpu  50 5 20 100 5 0 10 10 7 0\ncpu0 1 2 3\n").unwrap();
+        assert_eq!((before.all, before.stolen), (200, 10));
+        let after = CpuTicks::of("cpu  80 5 20 150 5 0 10 30 9 0\n").unwrap();
+        assert_eq!(after.stolen_since(before), Some(0.2));
+        assert_eq!(before.stolen_since(before), None);
+        assert_eq!(CpuTicks::of("cpu  50 5 20 100 5 0 10\n"), None);
+        assert_eq!(CpuTicks::of("intr 50\n"), None);
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn linux_tells_of_itself() {
@@ -103,5 +147,6 @@ mod tests {
         assert_eq!(host.kernel.as_deref(), Some(release.trim()));
         assert!(host.memory_bytes.unwrap() > 0 && host.usable_cpus.unwrap() > 0);
         assert!(host.open_files.is_some());
+        assert!(CpuTicks::until_now().is_some());
     }
 }

@@ -28,17 +28,24 @@ pub(crate) async fn send_all(cx: &Rc<WorkerContext>, index: usize) -> io::Result
     let slots = slots.map(|slots| Arc::new(Semaphore::new(slots)));
     let mut requests = JoinSet::new();
     let mut sent = 0;
-    while let Some(permit) = slot(slots.as_ref(), &cx.stop).await {
+    // What is due before this had to wait, if only behind others, for a slot or a place. Whatever
+    // else is late is so by the client.
+    let mut held_until = Nanos::ZERO;
+    while let Some(Slot { permit, waited }) = slot(slots.as_ref(), &cx.stop).await {
+        if waited {
+            held_until = cx.clock.now();
+        }
         let Some(ticket) = cx.tickets.take(|| cx.clock.now()) else {
             break;
         };
+        let now = cx.clock.now();
         // Without a schedule a request is due when there is a slot for it.
-        let scheduled = match ticket.due {
-            Some(due) => due,
-            None if wave.left > 0 => ticket.begun,
-            None => cx.clock.now(),
+        let (scheduled, released) = match ticket.due {
+            Some(due) => (due, due.max(held_until).min(now)),
+            None if wave.left > 0 => (ticket.begun, now),
+            None => (now, now),
         };
-        let mut exchange = Box::new(Exchange::prepare(cx, ticket));
+        let mut exchange = Box::new(Exchange::prepare(cx, ticket, released));
         tokio::select! {
             biased;
             () = cx.stop.stopped() => break,
@@ -47,7 +54,7 @@ pub(crate) async fn send_all(cx: &Rc<WorkerContext>, index: usize) -> io::Result
         wave.keep_apart(cx).await;
         match exchange.enter_prefill().await {
             Admission::AtOnce => {}
-            Admission::Waited if !cx.is_late(ticket.kind) => {}
+            Admission::Waited if !cx.is_late(ticket.kind) => held_until = cx.clock.now(),
             Admission::Waited | Admission::Refused => break,
         }
         exchange.launch(scheduled);
@@ -85,20 +92,36 @@ impl Wave {
     }
 }
 
-/// A free slot: `None` once the run is stopped, `Some(None)` where slots are not limited.
-async fn slot(
-    slots: Option<&Arc<Semaphore>>,
-    stop: &StopHandle,
-) -> Option<Option<OwnedSemaphorePermit>> {
+/// Leave to have one more request under way.
+struct Slot {
+    /// `None` where slots are not limited.
+    permit: Option<OwnedSemaphorePermit>,
+    /// Whether none was free at once.
+    waited: bool,
+}
+
+/// A free slot; `None` once the run is stopped.
+async fn slot(slots: Option<&Arc<Semaphore>>, stop: &StopHandle) -> Option<Slot> {
     if stop.is_stopped() {
         return None;
     }
-    let Some(slots) = slots else {
-        return Some(None);
+    let at_once = |permit| Slot {
+        permit,
+        waited: false,
     };
-    tokio::select! {
-        biased;
-        () = stop.stopped() => None,
-        permit = Arc::clone(slots).acquire_owned() => permit.ok().map(Some),
+    let Some(slots) = slots else {
+        return Some(at_once(None));
+    };
+    if let Ok(permit) = Arc::clone(slots).try_acquire_owned() {
+        return Some(at_once(Some(permit)));
     }
+    let permit = tokio::select! {
+        biased;
+        () = stop.stopped() => return None,
+        permit = Arc::clone(slots).acquire_owned() => permit.ok(),
+    };
+    Some(Slot {
+        permit: Some(permit?),
+        waited: true,
+    })
 }

@@ -36,6 +36,10 @@ pub struct SelfAudit {
     /// Times the wall clock stepped during the run; `None` if it is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_steps: Option<u32>,
+    /// Share of the time of all CPUs, 0 to 1, that the host took from the virtual machine the
+    /// client runs on; `None` if the system does not tell, or if it is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stolen_cpu: Option<f64>,
     /// One entry per worker thread; none if the run was killed.
     pub workers: Vec<WorkerAudit>,
 }
@@ -177,6 +181,7 @@ impl SelfAudit {
             merged_share: ratio(merged as f64, (kernel_reads + user_reads) as f64),
             peak_connections: told.then(|| peaks.sum()),
             clock_steps: told.then_some(facts.clock_steps),
+            stolen_cpu: facts.stolen_cpu,
             workers: facts.workers.iter().map(WorkerAudit::of).collect(),
         };
         audit.reasons = audit.judge(facts);

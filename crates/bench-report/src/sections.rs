@@ -411,6 +411,9 @@ impl<'a> Account<'a> {
         if !audit.workers.is_empty() {
             section.row(workers, share(audit.busiest_worker()));
         }
+        if let Some(stolen) = audit.stolen_cpu.filter(|&stolen| stolen >= 0.001) {
+            section.row("CPU the host took away", share(stolen));
+        }
         if let Some(connections) = audit.peak_connections {
             section.row("Peak open connections", connections);
         }

@@ -137,6 +137,10 @@ pub struct RunFacts {
     /// Times the wall clock stepped by more than a millisecond during the run; reads near a
     /// step are stamped in user space.
     pub clock_steps: u32,
+    /// Share of the time of all CPUs, 0 to 1, that the host took from this virtual machine
+    /// during the run (the steal time of Linux); `None` if the system does not tell.
+    #[serde(default)]
+    pub stolen_cpu: Option<f64>,
     /// Whether requests went out as early as slots allowed (no rate), so that lateness
     /// against the schedule says nothing about the client.
     pub unpaced: bool,

@@ -1,4 +1,4 @@
-use bench_core::types::{MarkKind, Nanos, RunEnd, TokenSource};
+use bench_core::types::{MarkKind, Nanos, RequestRecord, RunEnd, TokenSource};
 use bench_core::{
     Arrivals, Observer, Phase, Progress, Ramp, RampOver, RampStrategy, RequestIds, RequestOptions,
     Run, RunBuilder, backends::backend,
@@ -124,6 +124,24 @@ async fn a_rate_sets_the_times_and_a_full_house_keeps_them() {
         pair[1].timeline.sent.expect("sent") >= pair[0].timeline.marks.last().expect("end").at
     });
     assert!(one_by_one);
+    let slot_wait = |record: &RequestRecord| {
+        let timeline = &record.timeline;
+        timeline.released.since(timeline.scheduled)
+    };
+    // A request that needs no slot is late by the client alone, however late its turn comes.
+    assert!(
+        open.records
+            .iter()
+            .all(|record| slot_wait(record) == Nanos::ZERO)
+    );
+    assert_eq!(open.audit.own_lateness, open.audit.lateness);
+    let pairs = capped.records.windows(2);
+    let waited = pairs.filter(|pair| slot_wait(&pair[1]) > Nanos::ZERO);
+    let waits: Vec<bool> = waited
+        .map(|pair| pair[1].timeline.released >= pair[0].timeline.closed)
+        .collect();
+    assert!(!waits.is_empty(), "some come closer than an answer takes");
+    assert!(waits.iter().all(|&to_the_end| to_the_end));
 }
 
 #[tokio::test]

@@ -77,6 +77,7 @@ fn a_run_that_the_client_limited() {
     records[2].receive.user = 6;
     let mut facts = make::facts();
     facts.clock_steps = 1;
+    facts.stolen_cpu = Some(0.0312);
     facts.workers.push(WorkerFacts {
         cpu: Nanos::from_millis(490),
         ..facts.workers[0]
