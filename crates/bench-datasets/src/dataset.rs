@@ -70,6 +70,12 @@ pub trait Dataset: Send + Sync {
         false
     }
 
+    /// The flag of its own, if it is not at its default, that says how fast its arrivals are
+    /// replayed.
+    fn speed_flag(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Makes the conversations, in the order in which they are to be sent.
     fn sample(&self, cx: &SampleContext<'_>) -> Result<Vec<Conversation>, DatasetError>;
 }

@@ -20,6 +20,7 @@ use crate::trace::{self, BlockTrace, Played, Rows};
 use crate::{Dataset, DatasetError, SampleContext};
 
 const NAME: &str = "mooncake";
+const SLOWDOWN: &str = "--mooncake-slowdown-factor";
 
 /// The tokens that a hash id stands for in Mooncake's traces.
 pub(crate) const BLOCK_TOKENS: u32 = 512;
@@ -107,6 +108,10 @@ impl Dataset for Mooncake {
         true
     }
 
+    fn speed_flag(&self) -> Option<&'static str> {
+        (self.mooncake_slowdown_factor != 1.0).then_some(SLOWDOWN)
+    }
+
     fn takes_nonce(&self) -> bool {
         true
     }
@@ -130,7 +135,7 @@ impl Mooncake {
         let slowdown = self.mooncake_slowdown_factor;
         if !(slowdown.is_finite() && slowdown > 0.0) {
             return Err(DatasetError::Option {
-                option: "--mooncake-slowdown-factor",
+                option: SLOWDOWN,
                 problem: format!("{slowdown} is no factor; give a number above 0"),
             });
         }

@@ -151,6 +151,13 @@ fn what_is_not_there_is_said() {
         2,
         &["--trace-start", "3 requests, from 0 s to 0.09 s"],
     );
+    let mut retimed = late;
+    retimed[5..].copy_from_slice(&["--mooncake-slowdown-factor", "2"]);
+    assert_fails(
+        &bench_serve(&[&retimed[..], &["--request-rate", "9"]].concat()),
+        2,
+        &["--mooncake-slowdown-factor", "--request-rate"],
+    );
 }
 
 #[test]

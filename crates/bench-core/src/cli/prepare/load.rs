@@ -26,10 +26,12 @@ impl RunOptions {
                 "it takes at least one",
             ));
         }
-        if self.dataset.trace.trace_speedup != 1.0 && self.leaves_times_aside() {
+        if let Some(flag) = self.speed_flag()
+            && self.leaves_times_aside()
+        {
             let problem = "--request-rate, ramps, --stages and --no-self-timed leave the times of \
                            the trace aside, and its speed with them; leave one of the two out";
-            return Err(OptionsError::flag("--trace-speedup", problem));
+            return Err(OptionsError::flag(flag, problem));
         }
         let shape = &self.shape;
         let (burstiness, seed) = (load.burstiness, load.seed);
@@ -49,6 +51,14 @@ impl RunOptions {
             }
             _ => Ok(arrivals),
         }
+    }
+
+    /// The flag that changes how fast a trace is replayed, if one does.
+    fn speed_flag(&self) -> Option<&'static str> {
+        if self.dataset.trace.trace_speedup != 1.0 {
+            return Some("--trace-speedup");
+        }
+        self.dataset.dataset().ok()?.speed_flag()
     }
 
     fn ramp(&self, strategy: RampStrategy) -> Result<Ramp, OptionsError> {
