@@ -15,6 +15,7 @@ mod conversation;
 mod engine;
 mod error;
 mod exchange;
+mod hands;
 mod history;
 mod host;
 mod lazy;

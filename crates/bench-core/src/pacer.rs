@@ -27,20 +27,24 @@ impl Pacer {
 
     /// Returns at `at`, or at once if that has passed.
     pub(crate) async fn until(&self, at: Nanos) -> io::Result<()> {
-        loop {
-            let left = at.since(self.clock.now());
-            if left <= SPIN {
-                break;
-            }
-            let sleep = left.since(SPIN);
-            lazy::expect(sleep);
-            self.timer.sleep(sleep.into()).await?;
-            lazy::expect_nothing();
-        }
+        self.about(at.since(SPIN)).await?;
         while self.clock.now() < at {
             std::hint::spin_loop();
         }
         Ok(())
+    }
+
+    /// Returns soon after `at`, as soon as the thread wakes up.
+    pub(crate) async fn about(&self, at: Nanos) -> io::Result<()> {
+        loop {
+            let left = at.since(self.clock.now());
+            if left == Nanos::ZERO {
+                return Ok(());
+            }
+            lazy::expect(left);
+            self.timer.sleep(left.into()).await?;
+            lazy::expect_nothing();
+        }
     }
 }
 

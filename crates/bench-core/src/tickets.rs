@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bench_types::{Nanos, RequestKind, WarmUpEnd, WarmUpFacts};
 
+use crate::hands::Hands;
 use crate::plan::Plan;
 
 /// Leave to send a conversation.
@@ -52,6 +53,7 @@ pub(crate) struct Tickets {
     warming: Mutex<Warming>,
     /// Whether the server has become steady.
     stable: AtomicBool,
+    hands: Hands,
 }
 
 #[derive(Default)]
@@ -64,6 +66,7 @@ struct Warming {
 impl Tickets {
     pub(crate) fn new(plan: Arc<Plan>, warm_up: Option<WarmUp>) -> Tickets {
         Tickets {
+            hands: Hands::of(plan.threads),
             plan,
             measuring: AtomicBool::new(false),
             start: AtomicU64::new(0),
@@ -146,6 +149,26 @@ impl Tickets {
         let waits = ticket.due.is_none() || self.plan.slots.is_some();
         let late = |end: Nanos| ticket.due.is_some_and(|due| due > end) || waits && now() > end;
         (!end.is_some_and(late)).then_some(ticket)
+    }
+
+    /// A worker shows the others a measured ticket that it waits with. False for one of the warm-up,
+    /// which is its own.
+    pub(crate) fn show(&self, worker: usize, ticket: Ticket) -> bool {
+        let measured = ticket.kind == self.plan.kind;
+        if measured {
+            self.hands.show(worker, self.plan.place(ticket) as u64);
+        }
+        measured
+    }
+
+    /// What a worker waits with.
+    pub(crate) fn shown(&self, worker: usize) -> Option<Ticket> {
+        self.plan.ticket(self.hands.shown(worker)?, self.start()?)
+    }
+
+    /// Takes a ticket that a worker has shown; false if somebody else has it by now.
+    pub(crate) fn claim(&self, worker: usize, ticket: Ticket) -> bool {
+        self.hands.claim(worker, self.plan.place(ticket) as u64)
     }
 
     /// Of the warm-up; opens the measured load if it is over.

@@ -13,6 +13,7 @@ mod reliability;
 mod search;
 mod secrets;
 mod servers;
+mod standing_in;
 mod stopping;
 mod tokens;
 mod users;
