@@ -175,7 +175,7 @@ impl Observer for Diary {
     fn phase(&mut self, phase: Phase) {
         self.phases.push(phase);
     }
-    fn record(&mut self, _: &bench_core::types::RequestRecord) {
+    fn record(&mut self, _: &RequestRecord) {
         self.records += 1;
     }
     fn progress(&mut self, progress: &Progress) {
