@@ -110,6 +110,16 @@ fn the_record_log_of_a_run_is_a_trace() {
     ];
     assert_eq!(succeeded(&bench_serve(&import)), "3 requests written\n");
     assert_fails(&bench_serve(&import), 1, &["trace.jsonl", "--overwrite"]);
+    // What is wrong with the input is the user's to mend, as a wrong flag is.
+    let other = folder.path().join("other.jsonl");
+    for (from, input, wrong) in [
+        ("record-log", folder.path().join("none.jsonl"), "none.jsonl"),
+        ("mooncake", log.clone(), "a.records.jsonl:1"),
+    ] {
+        let import = ["import-trace", "--from", from, text(&input), text(&other)];
+        assert_fails(&bench_serve(&import), 2, &[wrong]);
+        assert!(!other.exists());
+    }
 
     let again = [
         "--dataset-name",
