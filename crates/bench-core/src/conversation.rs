@@ -62,7 +62,8 @@ async fn follow(cx: Rc<WorkerContext>, first: Box<Exchange>, talk: Option<Talk>)
             let branch = branch(Rc::clone(&cx), ticket, child, &ended, talk.clone());
             branches.push(tokio::task::spawn_local(branch));
         }
-        match release(&cx, ticket, heir, &ended, &mut talk).await {
+        // Boxed, so that a single request does not carry the state of going on.
+        match Box::pin(release(&cx, ticket, heir, &ended, &mut talk)).await {
             Some(next) => exchange = next,
             None => break,
         }
