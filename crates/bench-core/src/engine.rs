@@ -99,6 +99,8 @@ pub(crate) async fn record(
     } else {
         START_DELAY
     };
+    // Before the start is set: a big machine takes its time to tell.
+    let ticks = CpuTicks::until_now();
     let start = clock.now().saturating_add(delay);
     if let Some(log) = log {
         let (written, thread) = log.begin(start, records)?;
@@ -108,7 +110,6 @@ pub(crate) async fn record(
     for crew in std::iter::once(&load).chain(&probes) {
         crew.shared.tickets.begin(start);
     }
-    let ticks = CpuTicks::until_now();
     start_sender.send_replace(Some(start));
     observer.phase(warm_up_phase.unwrap_or(phase));
 
