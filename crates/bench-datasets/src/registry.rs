@@ -151,23 +151,23 @@ macro_rules! datasets {
 datasets! {
     random: Random, "random", "random tokens, to the token as many as asked for",
         |options| Box::new(options.random.clone());
-    "random-ids", "random tokens of any kind, to the token as many as asked for",
+    "random-ids" or "random_ids", "random tokens of any kind, to the token as many as asked for",
         |options| Box::new(RandomIds { random: options.random.clone() });
-    random_rerank: RerankOptions, "random-rerank",
+    random_rerank: RerankOptions, "random-rerank" or "random_rerank",
         "a query and documents of random tokens, for rerankers",
         |options| Box::new(RandomRerank {
             random: options.random.clone(),
             options: options.random_rerank.clone(),
         });
-    prefix_repetition: PrefixRepetition, "prefix_repetition",
+    prefix_repetition: PrefixRepetition, "prefix_repetition" or "prefix-repetition",
         "random tokens behind a few prefixes that many prompts share",
         |options| Box::new(options.prefix_repetition.clone());
-    generated_shared_prefix: GeneratedSharedPrefix, "generated-shared-prefix",
+    generated_shared_prefix: GeneratedSharedPrefix, "generated-shared-prefix" or "generated_shared_prefix",
         "groups of random prompts that share a system prompt, in one or several turns",
         |options| Box::new(options.generated_shared_prefix.clone());
     sonnet: Sonnet, "sonnet", "lines of sonnets, some of which all prompts share",
         |options| Box::new(options.sonnet.clone());
-    random_mm: RandomMmOptions, "random-mm", "random text with images of random sizes",
+    random_mm: RandomMmOptions, "random-mm" or "random_mm", "random text with images of random sizes",
         |options| Box::new(RandomMm {
             random: options.random.clone(),
             options: options.random_mm.clone(),
@@ -188,13 +188,13 @@ datasets! {
         |options| Box::new(options.speed_bench.clone());
     hf: HuggingFace, "hf", "a Hugging Face dataset (a file, a directory, or its name on the hub)",
         |options| Box::new(options.hf.clone());
-    custom_image: MediaOptions, "custom_image" or "custom-mm",
+    custom_image: MediaOptions, "custom_image" or "custom-mm" or "custom-image" or "custom_mm",
         "pictures of your own, with questions about them (JSONL)",
         |options| Box::new(CustomImage {
             custom: options.custom.clone(),
             media: options.custom_image.clone(),
         });
-    custom_audio: AsrOptions, "custom_audio" or "audio",
+    custom_audio: AsrOptions, "custom_audio" or "audio" or "custom-audio",
         "recordings of your own (a directory of .wav files, or a manifest in JSONL)",
         |options| Box::new(CustomAudio {
             custom: options.custom.clone(),
@@ -202,12 +202,12 @@ datasets! {
         });
     burstgpt: BurstGpt, "burstgpt", "the BurstGPT trace: times and lengths (a CSV)",
         |options| Box::new(options.burstgpt.clone());
-    timed_trace: TimedTrace, "timed_trace",
+    timed_trace: TimedTrace, "timed_trace" or "timed-trace",
         "traces with hash ids, such as Mooncake's and Bailian's (JSONL)",
         |options| Box::new(options.timed_trace.clone());
     mooncake: Mooncake, "mooncake", "Mooncake's traces, by SGLang's flags (JSONL)",
         |options| Box::new(options.mooncake.clone());
-    agentic_trace: AgenticOptions, "agentic-trace",
+    agentic_trace: AgenticOptions, "agentic-trace" or "agentic_trace",
         "conversations of agents with their tools (SGLang's JSON)",
         |options| Box::new(AgenticTrace {
             sharegpt: options.sharegpt.clone(),
@@ -215,7 +215,7 @@ datasets! {
         });
 
     // Those that have no options of their own.
-    "mtbench" or "mt-bench", "first questions of MT-Bench (a file of its questions)",
+    "mtbench" or "mt-bench" or "mt_bench", "first questions of MT-Bench (a file of its questions)",
         |options| Box::new(MtBench { output_len: options.hf.hf_output_len });
     "mmmu", "questions about pictures (MMMU of the Hugging Face hub, or a copy)",
         |options| Box::new(Mmmu { hf: options.hf.clone() });
@@ -223,9 +223,17 @@ datasets! {
         |options| Box::new(OpenAiLog { sharegpt: options.sharegpt.clone() });
     "longbench_v2" or "longbench-v2", "questions about long texts (a file of LongBench v2)",
         |options| Box::new(LongBenchV2 { sharegpt: options.sharegpt.clone() });
-    "azure-trace", "Azure's LLM inference traces: times and lengths (a CSV)",
+    "azure-trace" or "azure_trace", "Azure's LLM inference traces: times and lengths (a CSV)",
         |_| Box::new(AzureTrace);
     "replay", "traces in the project's own format (JSONL)", |_| Box::new(Replay);
+}
+
+impl DatasetInfo {
+    /// The dataset that answers to a name.
+    fn of(name: &str) -> Option<&'static DatasetInfo> {
+        let is_meant = |info: &&DatasetInfo| info.name == name || info.aliases.contains(&name);
+        DATASETS.iter().find(is_meant)
+    }
 }
 
 impl DatasetOptions {
@@ -234,9 +242,7 @@ impl DatasetOptions {
         if !self.mix.is_empty() {
             return Ok(Box::new(Mix::new(self)?));
         }
-        let name = self.dataset_name.as_str();
-        let is_meant = |info: &&DatasetInfo| info.name == name || info.aliases.contains(&name);
-        match DATASETS.iter().find(is_meant) {
+        match DatasetInfo::of(&self.dataset_name) {
             Some(info) => Ok((info.select)(self)),
             None => Err(DatasetError::UnknownDataset {
                 name: self.dataset_name.clone(),
@@ -273,15 +279,18 @@ impl DatasetOptions {
     }
 }
 
-/// The registered names, with what they stand for.
+/// The registered names, with what they stand for. Whichever of its names is given, a dataset goes
+/// by the first, in results and fingerprints too.
 #[cfg(feature = "cli")]
-fn names() -> clap::builder::PossibleValuesParser {
+fn names() -> impl clap::builder::TypedValueParser<Value = String> {
+    use clap::builder::TypedValueParser as _;
     let value = |info: &DatasetInfo| {
         clap::builder::PossibleValue::new(info.name)
             .aliases(info.aliases)
             .help(info.about)
     };
-    clap::builder::PossibleValuesParser::new(DATASETS.iter().map(value))
+    let first = |name: String| DatasetInfo::of(&name).map_or(name, |info| info.name.to_owned());
+    clap::builder::PossibleValuesParser::new(DATASETS.iter().map(value)).map(first)
 }
 
 #[cfg(all(test, feature = "cli"))]
@@ -302,6 +311,18 @@ mod tests {
         let file: DatasetOptions = serde_json::from_str("{}").unwrap();
         assert_eq!(cli, DatasetOptions::default());
         assert_eq!(file, DatasetOptions::default());
+    }
+
+    #[test]
+    fn names_are_known_with_hyphens_and_with_underscores() {
+        for info in DATASETS {
+            for name in std::iter::once(&info.name).chain(info.aliases) {
+                for name in [name.replace('_', "-"), name.replace('-', "_")] {
+                    let cli = Cli::try_parse_from(["test", "--dataset-name", &name]);
+                    assert_eq!(cli.unwrap().options.dataset_name, info.name, "{name}");
+                }
+            }
+        }
     }
 
     #[test]
