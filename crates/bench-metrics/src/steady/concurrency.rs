@@ -1,5 +1,10 @@
 use bench_types::{Nanos, RequestRecord};
 
+/// From `sent` to `closed`; `None` for a request that was never sent.
+pub(super) fn span(record: &RequestRecord) -> Option<(Nanos, Nanos)> {
+    Some((record.timeline.sent?, record.timeline.closed))
+}
+
 /// How many requests were under way at every moment, exactly: from `sent` (included) to
 /// `closed` (excluded), failed ones too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,11 +16,7 @@ pub struct Concurrency {
 impl Concurrency {
     /// Counts the requests that were sent.
     pub fn of<'a>(records: impl IntoIterator<Item = &'a RequestRecord>) -> Concurrency {
-        let spans = records.into_iter().filter_map(|record| {
-            let timeline = &record.timeline;
-            timeline.sent.map(|sent| (sent, timeline.closed))
-        });
-        Concurrency::of_spans(spans)
+        Concurrency::of_spans(records.into_iter().filter_map(span))
     }
 
     /// Counts whatever lasted from a moment (included) to another (excluded).

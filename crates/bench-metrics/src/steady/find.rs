@@ -2,8 +2,9 @@
 
 use bench_types::{Nanos, RequestRecord};
 
+use super::concurrency::{Concurrency, span};
 use super::slots::Slots;
-use super::{Concurrency, NoSteadyState, mser5};
+use super::{NoSteadyState, mser5};
 use crate::metric::{Convention, e2el, ttft};
 use crate::sequential::rises;
 use crate::window::Window;
@@ -86,13 +87,13 @@ const LONG: f64 = 0.95;
 
 /// The time from `sent` to `closed` that the share [`LONG`] of the completed requests keep.
 fn long_residence(records: &[&RequestRecord]) -> Nanos {
-    let completed = records.iter().filter(|record| record.outcome.is_success());
-    let mut spans: Vec<Nanos> = completed
-        .filter_map(|record| Some(record.timeline.closed.since(record.timeline.sent?)))
-        .collect();
-    spans.sort_unstable();
-    let place = (LONG * spans.len() as f64).ceil() as usize;
-    let long = spans.get(place.saturating_sub(1));
+    let completed = records.iter().copied();
+    let completed = completed.filter(|record| record.outcome.is_success());
+    let lengths = completed.filter_map(span).map(|(from, to)| to.since(from));
+    let mut lengths: Vec<Nanos> = lengths.collect();
+    lengths.sort_unstable();
+    let place = (LONG * lengths.len() as f64).ceil() as usize;
+    let long = lengths.get(place.saturating_sub(1));
     long.copied().unwrap_or_default()
 }
 

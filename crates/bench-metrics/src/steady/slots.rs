@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bench_types::{Nanos, RequestRecord};
 
-use super::Concurrency;
+use super::concurrency::{Concurrency, span};
 
 /// The slots of a closed loop: how many were taken at every moment.
 ///
@@ -22,7 +22,7 @@ impl Slots {
     pub(super) fn of(records: &[&RequestRecord]) -> Slots {
         let spans = match records.iter().any(|record| record.turn > 0) {
             true => conversations(records),
-            false => requests(records),
+            false => records.iter().copied().filter_map(span).collect(),
         };
         let mut lengths: Vec<Nanos> = spans.iter().map(|(from, to)| to.since(*from)).collect();
         lengths.sort_unstable();
@@ -32,12 +32,6 @@ impl Slots {
             taken: Concurrency::of_spans(spans),
         }
     }
-}
-
-fn requests(records: &[&RequestRecord]) -> Vec<(Nanos, Nanos)> {
-    let timelines = records.iter().map(|record| &record.timeline);
-    let spans = timelines.filter_map(|timeline| Some((timeline.sent?, timeline.closed)));
-    spans.collect()
 }
 
 fn conversations(records: &[&RequestRecord]) -> Vec<(Nanos, Nanos)> {
