@@ -17,6 +17,10 @@ fn line(change: impl FnOnce(&mut Report)) -> String {
     ]);
     report.setup.request_rate = 4.0;
     change(&mut report);
+    written(&report)
+}
+
+fn written(report: &Report) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let destination = Destination {
         dir: folder.path().to_owned(),
@@ -24,7 +28,7 @@ fn line(change: impl FnOnce(&mut Report)) -> String {
         append: false,
         overwrite: false,
     };
-    let path = destination.write_as(ResultFormat::Sglang, &report, true);
+    let path = destination.write_as(ResultFormat::Sglang, report, true);
     std::fs::read_to_string(path.expect("written")).expect("readable")
 }
 
@@ -37,16 +41,7 @@ fn the_keys_are_those_of_sglang_in_their_order() {
 #[test]
 fn keys_without_a_measurement_are_null() {
     let real = REAL.lines().next().unwrap();
-    let none = make::report(vec![make::failed(0, Failure::NoTokens)]);
-    let folder = tempfile::tempdir().expect("a folder");
-    let destination = Destination {
-        dir: folder.path().to_owned(),
-        file_name: "a.jsonl".to_owned(),
-        append: false,
-        overwrite: false,
-    };
-    let path = destination.write_as(ResultFormat::Sglang, &none, true);
-    let text = std::fs::read_to_string(path.expect("written")).expect("readable");
+    let text = written(&make::report(vec![make::failed(0, Failure::NoTokens)]));
     assert_eq!(keys(&text), keys(real));
     let text = text.replace("Infinity", "null");
     let value: Value = serde_json::from_str(&text).unwrap();
