@@ -123,12 +123,11 @@ impl Wish<'_> {
         };
         let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
         let name = parts[parts.len().saturating_sub(2)..].join("/");
-        match (File {
+        let file = File {
             name: &name,
             rank: 0,
-        })
-        .split()
-        {
+        };
+        match file.split() {
             Some(split) if split == usual(wanted).unwrap_or(wanted) => Ok(()),
             Some(split) => refuse("--hf-split", &format!("is a file of the split `{split}`")),
             None if usual(wanted) == Some("train") => Ok(()),

@@ -26,8 +26,8 @@ impl RunOptions {
                 "it takes at least one",
             ));
         }
-        if let Some(flag) = self.speed_flag()
-            && self.leaves_times_aside()
+        if self.leaves_times_aside()
+            && let Some(flag) = self.speed_flag()
         {
             let problem = "--request-rate, ramps, --stages and --no-self-timed leave the times of \
                            the trace aside, and its speed with them; leave one of the two out";
